@@ -1,0 +1,70 @@
+"""The gateway: an API key check and a byte-exact relay in front of one vLLM server."""
+
+import logging
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app import admin, auth, health, models, proxy
+from app.errors import GatewayError, RouteNotFound, render_error
+from app.instance import INSTANCE, Instance
+from app.keys.shared import SharedKeys
+from app.keys.stores import FileStore
+from app.monitor import Monitor
+from app.routes import speaks_anthropic
+from app.settings import Settings, load_settings
+from app.upstream import Upstream
+
+log = logging.getLogger("gateway")
+
+
+def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) -> Flask:
+    """Build the gateway and what it works with; opens no connection.
+
+    Raises SettingsError when the environment does not describe a gateway.
+    """
+    settings = settings or load_settings()
+    app = Flask(__name__, static_folder=None)
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    upstream = Upstream(settings.vllm_base_url)
+    keys = SharedKeys(FileStore(settings.api_keys_file or ""), instance)
+    monitor = Monitor(upstream, keys, instance, settings.api_keys_refresh_seconds)
+    app.extensions.update(
+        settings=settings,
+        instance=instance,
+        keys=keys,
+        monitor=monitor,
+        proxy=proxy.Proxy(settings, upstream, instance),
+        models=models.Models(settings, upstream, instance),
+        health=health.Health(keys, monitor, instance),
+    )
+    auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
+    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
+        app.register_blueprint(blueprint)
+    _register_answers(app)
+    return app
+
+
+def _register_answers(app: Flask) -> None:
+    app.register_error_handler(GatewayError, _render)
+    app.register_error_handler(HTTPException, lambda _error: _render(RouteNotFound()))
+    app.register_error_handler(Exception, _render_defect)
+    app.after_request(_add_request_id)
+
+
+def _render(error: GatewayError) -> Response:
+    g.record.outcome = error.code
+    content = render_error(error, anthropic=speaks_anthropic(request.environ["RAW_URI"]))
+    response = Response(content, status=error.status, content_type="application/json")
+    response.headers.update(error.headers())
+    return response
+
+
+def _render_defect(error: Exception) -> Response:
+    log.error("request failed", exc_info=error, extra={"request_id": g.record.request_id})
+    return _render(GatewayError())
+
+
+def _add_request_id(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.record.request_id
+    return response

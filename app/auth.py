@@ -1,0 +1,108 @@
+"""The check before every request: is this a route of ours, and may this client use it?"""
+
+from dataclasses import dataclass
+
+from flask import Flask, Request, g, request
+from werkzeug.datastructures import Headers
+
+from app.errors import (
+    AmbiguousCredentials,
+    Draining,
+    InsufficientScope,
+    KeysUnavailable,
+    MissingOrInvalidKey,
+)
+from app.instance import Instance
+from app.keys.records import KeyRecord
+from app.keys.ring import Ring
+from app.keys.shared import SharedKeys
+from app.logs import RequestRecord
+from app.routes import Access, Route, check_host, find_route
+from app.wire import RECORD
+
+JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key."
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: one key of one name, what it may do, and the header that carried it."""
+
+    name: str
+    key_id: str
+    scopes: frozenset[str]
+    source: str
+
+
+def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
+    """Run the check before each request of the app."""
+
+    @app.before_request
+    def check_request() -> None:
+        record = open_record(request, proxy_hops)
+        check_host(request.environ.get("HTTP_HOST"), required=_needs_host(request))
+        route = find_route(request.method, request.environ["RAW_URI"])
+        g.route, record.route = route, route.path
+        if route.access is Access.PUBLIC:
+            return
+        if instance.is_draining:
+            raise Draining
+        if not keys.are_loaded:
+            raise KeysUnavailable
+        ring = keys.ring
+        g.principal = find_principal(request.headers, ring)
+        record.key_name, record.key_id = g.principal.name, g.principal.key_id
+        record.key_source = g.principal.source
+        check_scope(g.principal, route, ring)
+
+
+def open_record(current: Request, proxy_hops: int) -> RequestRecord:
+    """The record of this request: the worker's, or a new one where no worker of ours runs."""
+    record: RequestRecord = current.environ.setdefault(RECORD, RequestRecord())
+    g.record = record
+    record.client_request_id = current.headers.get("X-Request-Id")
+    if proxy_hops:
+        hops = [hop.strip() for hop in current.headers.get("X-Forwarded-For", "").split(",")]
+        record.peer = hops[-proxy_hops] if len(hops) >= proxy_hops else record.peer
+    return record
+
+
+def find_principal(headers: Headers, ring: Ring) -> Principal:
+    """Who the request's credentials belong to. X-API-Key decides where both headers are there.
+
+    Raises MissingOrInvalidKey, or AmbiguousCredentials for two active keys of different names.
+    """
+    bearer = read_bearer(headers.get("Authorization", ""))
+    direct = headers.get("X-API-Key", "").strip()
+    by_bearer = _look_up(ring, bearer)
+    by_direct = _look_up(ring, direct)
+    if direct and by_direct and by_bearer and by_direct.name != by_bearer.name:
+        raise AmbiguousCredentials
+    record = by_direct if direct else by_bearer
+    if record is None:
+        is_jwt = not direct and bearer.count(".") == 2 and bearer.startswith("ey")
+        raise MissingOrInvalidKey(JWT_HINT if is_jwt else None)
+    source = "X-API-Key" if direct else "Authorization"
+    return Principal(record.name, record.key_id, frozenset(record.scopes), source)
+
+
+def read_bearer(value: str) -> str:
+    """The token of an `Authorization: Bearer` value; an empty text for any other."""
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _look_up(ring: Ring, key: str) -> KeyRecord | None:
+    # WSGI header values are latin-1 texts of the bytes that came.
+    return ring.find(key.encode("latin-1", errors="replace")) if key else None
+
+
+def check_scope(principal: Principal, route: Route, ring: Ring) -> None:
+    """Raises InsufficientScope where this key may not use this route."""
+    if route.access is Access.INFERENCE and "inference" not in principal.scopes:
+        raise InsufficientScope("This API key lacks the scope inference.")
+    if route.access is Access.RELOAD and ring.has_admin and "admin" not in principal.scopes:
+        raise InsufficientScope("This API key lacks the scope admin.")
+
+
+def _needs_host(current: Request) -> bool:
+    return current.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"

@@ -1,0 +1,135 @@
+"""The request body: read within its limits, parsed once, forwarded as the bytes that came."""
+
+import re
+from typing import Any, Protocol
+
+import gevent
+import msgspec
+from gunicorn.http.errors import ParseException
+
+from app.errors import (
+    BadRequest,
+    InvalidField,
+    InvalidJson,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedMediaType,
+)
+from app.strict_json import StrictJsonError, decode_object, member_span
+
+GRACE_SECONDS = 10.0
+SLOWEST_BYTES_PER_SECOND = 64 * 1024
+STEP_BYTES = 64 * 1024
+MAX_CHOICES = 4096
+JSON_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+USAGE_WISH = '"stream_options":{"include_usage":true}'
+
+
+class Stream(Protocol):
+    """Where a body comes from: `wsgi.input`."""
+
+    def read(self, size: int = ...) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+class RequestBody(msgspec.Struct, frozen=True):
+    """The parsed body; `raw` is what came and what goes on."""
+
+    raw: bytes
+    fields: dict[str, Any]
+
+    @property
+    def model(self) -> str | None:
+        """The model that was asked for, where one was."""
+        model = self.fields.get("model")
+        return model if isinstance(model, str) else None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the client wants an event stream."""
+        return self.fields.get("stream") is True
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for the usage event itself."""
+        options = self.fields.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
+
+    @property
+    def choices(self) -> int:
+        """How many choices the answer will have: `n` for each prompt."""
+        n = self.fields.get("n")
+        per_prompt = n if isinstance(n, int) and 1 <= n <= MAX_CHOICES else 1
+        prompts = self.fields.get("prompt")
+        is_batch = isinstance(prompts, list) and prompts and not isinstance(prompts[0], int)
+        return per_prompt * (len(prompts) if is_batch and isinstance(prompts, list) else 1)
+
+
+def check_declared(content_type: str, content_encoding: str, length: int | None, limit: int) -> None:
+    """Refuse by the headers alone, before a byte is read.
+
+    Raises RequestTooLarge or UnsupportedMediaType.
+    """
+    if length is not None and length > limit:
+        raise RequestTooLarge
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType
+    if not JSON_TYPE.fullmatch(content_type.strip()):
+        raise UnsupportedMediaType
+
+
+def read_body(stream: Stream, length: int | None, limit: int) -> bytes:
+    """Read the whole body; a chunked one has `length` None.
+
+    The body may take 10 s and then a second for each 64 KiB. Raises RequestTimeout, RequestTooLarge
+    for a chunked body over `limit`, BadRequest for broken framing or a client that stopped half-way.
+    """
+    allowed = GRACE_SECONDS + (limit if length is None else length) / SLOWEST_BYTES_PER_SECOND
+    try:
+        with gevent.Timeout(allowed, RequestTimeout()):
+            body = _read_to_end(stream, limit)
+    except (ParseException, OSError) as error:
+        raise BadRequest from error
+    if length is not None and len(body) != length:
+        raise BadRequest
+    return body
+
+
+def _read_to_end(stream: Stream, limit: int) -> bytes:
+    body = bytearray()
+    while data := stream.read(STEP_BYTES):
+        body += data
+        if len(body) > limit:
+            raise RequestTooLarge
+    return bytes(body)
+
+
+def parse_body(raw: bytes) -> RequestBody:
+    """Parse strictly, and check the fields that the gateway itself relies on.
+
+    Raises InvalidJson or InvalidField.
+    """
+    try:
+        fields = decode_object(raw)
+    except StrictJsonError:
+        raise InvalidJson from None
+    for name, kind in FIELD_TYPES.items():
+        if not isinstance(fields.get(name), kind | None):
+            raise InvalidField(f"The field {name} has the wrong type.", param=name)
+    return RequestBody(raw, fields)
+
+
+FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
+
+
+def with_usage_wish(body: RequestBody) -> bytes:
+    """The body asking for a usage event: its own bytes, with that one wish spliced in."""
+    text = body.raw.decode()
+    if "stream_options" in body.fields:
+        # Per-event usage would change what the client sees once usage is switched on.
+        kept = dict(body.fields["stream_options"] or {}, include_usage=True)
+        kept.pop("continuous_usage_stats", None)
+        start, end = member_span(text, "stream_options")
+        return (text[:start] + msgspec.json.encode(kept).decode() + text[end:]).encode()
+    opening = text.index("{") + 1
+    return (text[:opening] + USAGE_WISH + "," + text[opening:]).encode()

@@ -1,0 +1,120 @@
+"""The client's side of one connection, as the worker, the proxy and the relay see it."""
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+from gevent.hub import get_hub
+from gunicorn import util
+
+from app.errors import ClientGone
+
+READ, WRITE = 1, 2  # libev's event flags
+READ_AHEAD_BYTES = 64 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with zero seconds
+
+
+class ClientConnection:
+    """Owns the accepted socket: knows whether a request runs on it, and notices a client that leaves.
+
+    `sock` is a gevent socket; `buffer` is gunicorn's unreader, which keeps what was read too early.
+    """
+
+    def __init__(self, sock: Any, buffer: Any) -> None:
+        self.sock = sock
+        self.buffer = buffer
+        self.is_busy = False
+        self.idle_since = 0.0
+        self._expects_continue = False
+        self._resets = False
+        self._interrupt: Callable[[BaseException], None] | None = None
+        self._readable = get_hub().loop.io(sock.fileno(), READ)
+
+    def wait_for_request(self, seconds: float) -> bool:
+        """Wait for the first byte of a request; False when none came in time."""
+        if self.buffer.buf.tell():
+            return True
+        with gevent.Timeout(seconds, False):
+            get_hub().wait(self._readable)
+            return True
+        return False
+
+    def expect_continue(self) -> None:
+        """The client waits for our consent before it sends its body."""
+        self._expects_continue = True
+
+    def send_continue(self) -> None:
+        """Give that consent, once; called when every check that needs no body has passed."""
+        if self._expects_continue:
+            self._expects_continue = False
+            self.sock.sendall(CONTINUE)
+
+    @contextmanager
+    def watched(self, interrupt: Callable[[BaseException], None]) -> Iterator[None]:
+        """Call `interrupt` from the event loop when the client leaves or the worker says stop.
+
+        Start only after the request's body was read. A client that half-closes counts as gone.
+        """
+        self._interrupt = interrupt
+        self._readable.start(self._on_readable)
+        try:
+            yield
+        finally:
+            self._readable.stop()
+            self._interrupt = None
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """The same for a greenlet that blocks: what interrupts is raised where it waits."""
+        with self.watched(gevent.getcurrent().throw):
+            yield
+
+    def interrupt(self, error: BaseException) -> None:
+        """Stop the request that runs here, if one can be stopped; returns before it has."""
+        get_hub().loop.run_callback(self._deliver, error)
+
+    def _deliver(self, error: BaseException) -> None:
+        if self._interrupt is not None:
+            self._readable.stop()
+            self._interrupt(error)
+
+    def _on_readable(self) -> None:
+        try:
+            # The raw socket: gevent's own recv would switch greenlets, which a callback must not.
+            data = self.sock._sock.recv(READ_AHEAD_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._deliver(ClientGone())
+            return
+        kept = self.buffer.take_buffered() + data
+        self.buffer.unread(kept)
+        if len(kept) > READ_AHEAD_BYTES:
+            self._readable.stop()  # a client that floods is noticed when we next write
+
+    def shut_reading(self) -> None:
+        """Make the next read of a request see the end of the connection."""
+        try:
+            # The raw socket: gevent's shutdown would raise in the greenlet that waits on it.
+            self.sock._sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            return
+
+    def reset_on_close(self) -> None:
+        """Close with a reset: where the connection's end ends a body, only that shows a cut."""
+        self._resets = True
+
+    def close(self) -> None:
+        """Close the socket and free the event loop's watcher."""
+        self._readable.close()
+        if self._resets:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self.sock.close()
+        else:
+            util.close_graceful(self.sock)

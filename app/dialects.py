@@ -1,0 +1,217 @@
+"""What the bytes of a whole answer look like in each API, and what a broken one is told.
+
+A dialect sees every event before the client does. It changes nothing but what it must: the usage
+event that the gateway asked for and the client did not, and an unknown end of a choice.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import GatewayError, UpstreamLost, render_error
+from app.routes import Api
+from app.sse import EventBuffer, data_of, split_events
+from app.usage import Usage, UsageTail, merge, usage_of
+
+KNOWN_ENDS = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
+DONE = b"[DONE]"
+
+
+class Inspector:
+    """Looks at an answer on its way through; this one lets every byte pass at once.
+
+    After each call `failure` tells whether the answer turned out to be broken: then what the call
+    returned is the last that may be forwarded.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.failure: GatewayError | None = None
+        self.has_told_failure = False  # the upstream's own error event has been forwarded
+        self._tail = UsageTail()
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to forward for these bytes of the body."""
+        self._tail.feed(data)
+        return data
+
+    def end(self) -> bytes:
+        """The body is whole by its framing; the last bytes to forward."""
+        self.usage = self._tail.usage()
+        return b""
+
+    def failure_event(self, _error: GatewayError) -> bytes:
+        """What a client is told in the body when the answer breaks off."""
+        return b""
+
+
+class EventInspector(Inspector):
+    """An event stream: holds back unfinished events, and knows when the stream is whole."""
+
+    marks: tuple[bytes, ...] = (b'"usage"', b'"error"')
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = EventBuffer()
+        self._is_whole = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The whole events that have come."""
+        return self._pass(self._buffer.feed(data))
+
+    def end(self) -> bytes:
+        """What was held, if the stream is whole with it."""
+        rest = self._pass(self._buffer.flush())
+        if not self._is_whole and self.failure is None:
+            self.failure = UpstreamLost()
+            return b""
+        return rest
+
+    def failure_event(self, error: GatewayError) -> bytes:
+        """An error event that stands alone, also after an event that was cut in the middle."""
+        if self.has_told_failure:
+            return b""
+        lead = b"\n\n" if self._buffer.is_mid_event else b""
+        return lead + self._render_failure(error)
+
+    def _render_failure(self, error: GatewayError) -> bytes:
+        return b"data: " + render_error(error) + b"\n\n"
+
+    def _pass(self, block: bytes) -> bytes:
+        if not block or not self._must_look(block):
+            return block
+        passed: list[bytes] = []
+        for event in split_events(block):
+            kept = self._inspect(event)
+            if kept:
+                passed.append(kept)
+            if self.failure is not None:
+                break
+        return b"".join(passed)
+
+    def _must_look(self, block: bytes) -> bool:
+        return any(mark in block for mark in self.marks)
+
+    def _inspect(self, event: bytes) -> bytes:
+        content = _decode(data_of(event))
+        if content is None:
+            return event
+        usage = usage_of(content)
+        if usage is not None:
+            self.usage = merge(self.usage, usage)
+        return self._judge(content, event)
+
+    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
+        """Note what the event says about the stream's end; the bytes to forward for it."""
+        raise NotImplementedError
+
+    def _told(self, event: bytes) -> bytes:
+        """The upstream reported its failure itself: pass that on, and nothing after it."""
+        self.failure = UpstreamLost()
+        self.has_told_failure = True
+        return event
+
+
+class ChatInspector(EventInspector):
+    """Chat and text completions: each choice ends with a known finish_reason, then `[DONE]`."""
+
+    def __init__(self, *, choices: int, drop_usage: bool) -> None:
+        super().__init__()
+        self._open_choices = set(range(choices))
+        self._drop_usage = drop_usage
+
+    def _must_look(self, block: bytes) -> bool:
+        # vLLM writes `"finish_reason":null` in every event but a choice's last; JSON text in a
+        # string has its quotes escaped, so none of these marks can come from generated text.
+        ends = block.count(b'"finish_reason"') - block.count(b'"finish_reason":null')
+        return ends > 0 or b'"usage"' in block or DONE in block or b'"error"' in block
+
+    def _inspect(self, event: bytes) -> bytes:
+        if data_of(event).strip() != DONE:
+            return super()._inspect(event)
+        if self._open_choices:
+            self.failure = UpstreamLost()
+            return b""
+        self._is_whole = True
+        return event
+
+    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
+        choices = content.get("choices")
+        if content.get("error") and not choices:
+            return self._told(event)
+        if not choices:
+            is_usage = choices == [] and isinstance(content.get("usage"), dict)
+            return b"" if is_usage and self._drop_usage else event
+        for choice in choices if isinstance(choices, list) else ():
+            event = self._end_choice(choice, event)
+        return event
+
+    def _end_choice(self, choice: Any, event: bytes) -> bytes:
+        reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+        if reason is None:
+            return event
+        if reason == "repetition":
+            # vLLM 0.32 knows it, clients do not: OpenCode asks again for ever on unknown reasons.
+            event = event.replace(b'"repetition"', b'"length"')
+        elif reason not in KNOWN_ENDS:
+            self.failure = UpstreamLost()
+            return b""
+        self._open_choices.discard(choice.get("index", 0))
+        return event
+
+
+class ResponsesInspector(EventInspector):
+    """Responses: ends with response.completed, response.incomplete or response.failed."""
+
+    ENDS = frozenset(("response.completed", "response.incomplete", "response.failed"))
+    marks = (*EventInspector.marks, *(end.encode() for end in sorted(ENDS)))
+
+    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
+        kind = content.get("type")
+        if kind == "error" or (kind is None and content.get("error")):
+            return self._told(event)
+        self._is_whole = self._is_whole or kind in self.ENDS
+        return event
+
+    def _render_failure(self, error: GatewayError) -> bytes:
+        content = {"type": "error", "code": error.code, "message": error.message, "param": None}
+        return b"event: error\ndata: " + json.dumps(content).encode() + b"\n\n"
+
+
+class MessagesInspector(EventInspector):
+    """Messages: ends with message_stop."""
+
+    marks = (*EventInspector.marks, b"message_stop")
+
+    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
+        kind = content.get("type")
+        if kind == "error" or (kind is None and content.get("error")):
+            return self._told(event)
+        self._is_whole = self._is_whole or kind == "message_stop"
+        return event
+
+    def _render_failure(self, error: GatewayError) -> bytes:
+        return b"event: error\ndata: " + render_error(error, anthropic=True) + b"\n\n"
+
+
+def _decode(data: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+STREAMED: dict[Api, Callable[[], EventInspector]] = {
+    Api.RESPONSES: ResponsesInspector,
+    Api.MESSAGES: MessagesInspector,
+}
+
+
+def choose_inspector(api: Api, *, streamed: bool, choices: int, drop_usage: bool) -> Inspector:
+    """The inspector for one answer with success; `choices` is how many the client asked for."""
+    if not streamed:
+        return Inspector()
+    if api in STREAMED:
+        return STREAMED[api]()
+    return ChatInspector(choices=choices, drop_usage=drop_usage)

@@ -1,0 +1,322 @@
+"""The exceptions that become answers, and the one place that renders them.
+
+GatewayError
+├── BadRequest 400             malformed framing, Host or request line
+│   ├── TargetTooLong 414
+│   ├── ExpectationFailed 417
+│   └── HeadersTooLarge 431
+├── AmbiguousCredentials 400   two keys of different names in one request
+├── InvalidJson 400            the body is not one strict JSON object
+├── InvalidField 400           a field has a value that the gateway refuses
+├── MissingOrInvalidKey 401
+├── InsufficientScope 403
+├── RouteNotFound 404          ModelNotFound 404
+├── MethodNotAllowed 405
+├── RequestTimeout 408         head or body came too slowly
+├── RequestTooLarge 413
+├── UnsupportedMediaType 415
+├── ReloadFailed 500           the key store was read and could not be used
+├── UpstreamError 502          the upstream answered something unusable
+├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining
+├── UpstreamTimeout 504
+└── BrokenStream               after the head was sent: UpstreamLost, IdleTimeout,
+                               DeadlineExceeded, ServerShutdown, ClientStalled
+
+4xx texts hold no value of a client or a setting and no run of digits: OpenCode retries a refusal
+whose body holds "500" or "429" anywhere (seen with opencode-ai 1.18.33).
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class GatewayError(Exception):
+    """An answer other than success; status, type, code and text are class attributes."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "api_error"
+    code: ClassVar[str] = "internal_error"
+    message = "The gateway failed to handle this request."
+
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
+        self.message = message or self.message
+        self.param = param
+        super().__init__(self.message)
+
+    def headers(self) -> dict[str, str]:
+        """Response headers that belong to this error."""
+        return {}
+
+
+class InvalidRequest(GatewayError):
+    """The client has to change the request; trying again as it is cannot help."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class BadRequest(InvalidRequest):
+    """The request is not well-formed HTTP."""
+
+    code = "bad_request"
+    message = "The request is malformed."
+
+
+class TargetTooLong(BadRequest):
+    """The request line is longer than the gateway reads."""
+
+    status = 414
+    message = "The request target is too long."
+
+
+class ExpectationFailed(BadRequest):
+    """An Expect header other than 100-continue."""
+
+    status = 417
+    message = "The Expect header is not supported."
+
+
+class HeadersTooLarge(BadRequest):
+    """More or longer header fields than the gateway reads."""
+
+    status = 431
+    message = "The request has too many or too long header fields."
+
+
+class AmbiguousCredentials(InvalidRequest):
+    """Two valid keys of different names; nobody can say whose request it is."""
+
+    code = "ambiguous_credentials"
+    message = "Two API keys of different names were sent; send one."
+
+
+class InvalidJson(InvalidRequest):
+    """The body is not one strict JSON object in UTF-8."""
+
+    code = "invalid_json"
+    message = "The request body must be one valid JSON object in UTF-8."
+
+
+class InvalidField(InvalidRequest):
+    """A field of the body has the wrong type or a value that is refused."""
+
+    code = "invalid_field"
+    message = "A field of the request body is not valid."
+
+
+class MissingOrInvalidKey(GatewayError):
+    """No key, an unknown key, an expired or a disabled key: one wording for all."""
+
+    status = 401
+    type = "authentication_error"
+    code = "missing_or_invalid_key"
+    message = "API key missing or not valid for this gateway."
+
+    def headers(self) -> dict[str, str]:
+        """The challenge that RFC 9110 section 11.6.1 asks for."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class InsufficientScope(GatewayError):
+    """The key is known but may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "insufficient_scope"
+    message = "This API key has no right to do this."
+
+
+class RouteNotFound(InvalidRequest):
+    """The target is not in the route table."""
+
+    status = 404
+    code = "route_not_found"
+    message = "This route does not exist."
+
+
+class ModelNotFound(InvalidRequest):
+    """The upstream does not list this model."""
+
+    status = 404
+    code = "model_not_found"
+    message = "This model does not exist."
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The target exists, with other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+    message = "This route does not take this method."
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        """The methods that this route takes."""
+        return {"Allow": self.allowed}
+
+
+class RequestTimeout(InvalidRequest):
+    """The head or the body of the request came too slowly."""
+
+    status = 408
+    code = "request_timeout"
+    message = "The request did not arrive in time."
+
+
+class RequestTooLarge(InvalidRequest):
+    """The body is larger than MAX_REQUEST_BYTES."""
+
+    status = 413
+    code = "request_too_large"
+    message = "The request body is too large."
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is not declared as plain JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    message = "The request body must be application/json without a content encoding."
+
+
+class ReloadFailed(GatewayError):
+    """The key store could not be read or holds no usable set; the old set stays."""
+
+    code = "reload_failed"
+    message = "The keys could not be read again; the old set stays in use."
+
+
+class UpstreamError(GatewayError):
+    """The upstream answered something that cannot be passed on."""
+
+    status = 502
+    code = "upstream_error"
+    message = "The model server gave no usable answer."
+
+
+class UpstreamTimeout(GatewayError):
+    """The upstream sent no first byte in time."""
+
+    status = 504
+    type = "timeout_error"
+    code = "upstream_timeout"
+    message = "The model server did not answer in time."
+
+
+class Unavailable(GatewayError):
+    """Not now, but soon: carries Retry-After in seconds."""
+
+    status = 503
+    type = "overloaded_error"
+    retry_after: int = 5
+
+    def headers(self) -> dict[str, str]:
+        """Whole seconds from 1 to 59: above 60 some clients give up at once."""
+        return {"Retry-After": str(min(59, max(1, self.retry_after)))}
+
+
+class KeysUnavailable(Unavailable):
+    """No key set could be loaded yet, so nobody can be told apart."""
+
+    code = "keys_unavailable"
+    message = "The gateway has no API keys loaded yet."
+    retry_after = 10
+
+
+class ModelLoading(Unavailable):
+    """The model has not been ready once since this instance started."""
+
+    code = "model_loading"
+    message = "The model is starting."
+    retry_after = 20
+
+
+class UpstreamUnavailable(Unavailable):
+    """The upstream refuses connections or lost this one before any answer."""
+
+    code = "upstream_unavailable"
+    message = "The model server is not available."
+
+
+class Draining(Unavailable):
+    """This instance is shutting down and takes no new work."""
+
+    code = "draining"
+    message = "This instance is shutting down."
+
+
+class BrokenStream(GatewayError):
+    """The answer ended early after its head was sent: an error event, then the cut."""
+
+    status = 502
+
+
+class UpstreamLost(BrokenStream):
+    """The upstream reset, truncated or left the stream unfinished."""
+
+    code = "upstream_lost"
+    message = "The upstream connection was lost."
+
+
+class IdleTimeout(BrokenStream):
+    """The upstream sent nothing for too long."""
+
+    type = "timeout_error"
+    code = "idle_timeout"
+    message = "The model server stopped sending."
+
+
+class DeadlineExceeded(BrokenStream):
+    """The whole request took longer than REQUEST_DEADLINE_SECONDS."""
+
+    type = "timeout_error"
+    code = "deadline_exceeded"
+    message = "The request took too long."
+
+
+class ServerShutdown(BrokenStream):
+    """The stream was still running when the drain ended."""
+
+    type = "overloaded_error"
+    code = "server_shutdown"
+    message = "This instance is shutting down."
+
+
+class ClientStalled(BrokenStream):
+    """The client read nothing for CLIENT_STALL_TIMEOUT_SECONDS; it is cut without a word."""
+
+    code = "client_stalled"
+
+
+class ClientGone(BaseException):
+    """The client left. A BaseException, so that no library between us and the socket swallows it."""
+
+
+ANTHROPIC_TYPES = {
+    404: "not_found_error",
+    413: "request_too_large",
+}
+
+
+def error_body(error: GatewayError, *, anthropic: bool = False) -> dict[str, Any]:
+    """The error as OpenAI's clients read it, or as Anthropic's do."""
+    if anthropic:
+        kind = ANTHROPIC_TYPES.get(error.status, error.type)
+        return {"type": "error", "error": {"type": kind, "message": error.message}}
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def render_error(error: GatewayError, *, anthropic: bool = False) -> bytes:
+    """The error's body as JSON bytes."""
+    return msgspec.json.encode(error_body(error, anthropic=anthropic))

@@ -1,0 +1,118 @@
+"""Log lines: one for each request at its end, and the server's own, all in one format."""
+
+import logging
+import re
+import sys
+import time
+import uuid
+from typing import Any
+
+import msgspec
+
+from app.usage import Usage
+
+MAX_VALUE_CHARS = 200
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+TEXT_FIELDS = ("status", "method", "route", "key_name", "model", "outcome", "duration_ms")
+request_log = logging.getLogger("gateway.request")
+
+
+class RequestRecord(msgspec.Struct):
+    """What is known of one request at its end. Times are CLOCK_MONOTONIC seconds; sizes bytes."""
+
+    started: float = msgspec.field(default_factory=time.monotonic)
+    request_id: str = msgspec.field(default_factory=lambda: "req_" + uuid.uuid4().hex)
+    client_request_id: str | None = None
+    peer: str | None = None
+    method: str | None = None
+    route: str | None = None
+    key_name: str | None = None
+    key_id: str | None = None
+    key_source: str | None = None
+    model: str | None = None
+    is_stream: bool = False
+    status: int = 0
+    outcome: str = "complete"
+    bytes_in: int = 0
+    bytes_out: int = 0
+    first_byte_at: float | None = None
+    usage: Usage | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """The record as log fields, cut and without control characters."""
+        first_byte = self.first_byte_at
+        usage = self.usage
+        return {
+            "request_id": self.request_id,
+            "client_request_id": clean(self.client_request_id),
+            "peer": clean(self.peer),
+            "method": clean(self.method),
+            "route": self.route,
+            "key_name": clean(self.key_name),
+            "key_id": clean(self.key_id),
+            "key_source": self.key_source,
+            "model": clean(self.model),
+            "stream": self.is_stream,
+            "status": self.status,
+            "outcome": self.outcome,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "prompt_tokens": usage and usage.prompt_tokens,
+            "completion_tokens": usage and usage.completion_tokens,
+            "cached_tokens": usage and usage.cached_tokens,
+            "first_byte_ms": first_byte and _milliseconds(first_byte - self.started),
+            "duration_ms": _milliseconds(time.monotonic() - self.started),
+        }
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def clean(value: str | None) -> str | None:
+    """A client's text made safe for a line of log: control characters out, length bounded."""
+    return None if value is None else CONTROL.sub("?", value[:MAX_VALUE_CHARS])
+
+
+def log_request(record: RequestRecord) -> None:
+    """Write the request's one line; health probes that went well only at debug level."""
+    is_probe = (record.route or "").startswith("/health") and record.status < 500
+    level = logging.DEBUG if is_probe else logging.INFO
+    if request_log.isEnabledFor(level):
+        request_log.log(level, "request", extra=record.fields())
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people: the time, the message, and the fields that one looks for."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback follows where there is one."""
+        line = super().format(record)
+        values = [getattr(record, name, None) for name in TEXT_FIELDS]
+        return " ".join([line, *(str(value) for value in values if value is not None)])
+
+
+def logging_config(log_format: str) -> dict[str, Any]:
+    """The dictConfig for the master and the workers: every line to stdout in one format."""
+    as_json = {
+        "()": "pythonjsonlogger.msgspec.MsgspecFormatter",
+        "fmt": "%(levelname)s %(name)s %(message)s",
+        "rename_fields": {"levelname": "severity", "name": "logger"},
+        "timestamp": "time",
+    }
+    as_text = {"()": "app.logs.TextFormatter", "fmt": "%(asctime)s %(levelname)s %(message)s"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": as_json if log_format == "json" else as_text},
+        "handlers": {
+            "stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stdout}
+        },
+        "root": {"level": "INFO", "handlers": ["stdout"]},
+        "loggers": {
+            "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},
+            "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
+            # urllib3 warns about each pooled connection that it drops; the relay reports failures.
+            "urllib3": {"level": "ERROR"},
+        },
+    }

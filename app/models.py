@@ -1,0 +1,87 @@
+"""The models blueprint: vLLM's list without its local paths, and one entry of it."""
+
+from typing import Any
+
+import gevent
+import msgspec
+from flask import Blueprint, Response, current_app, g, request
+
+from app import headers
+from app.connection import ClientConnection
+from app.errors import ModelNotFound, UpstreamError, UpstreamTimeout
+from app.hold import hold_until_ready
+from app.instance import Instance
+from app.proxy import refusal_of_upstream
+from app.routes import MODEL_ROUTE, find_model_id
+from app.settings import Settings
+from app.upstream import Call, Upstream
+from app.wire import CONNECTION
+
+LIST_SECONDS = 10.0
+
+bp = Blueprint("models", __name__)
+
+
+class Models:
+    """Asks the upstream for its models."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, instance: Instance) -> None:
+        self._hold_seconds = settings.startup_hold_seconds
+        self._upstream = upstream
+        self._instance = instance
+
+    def fetch(self) -> dict[str, Any] | Response:
+        """The list, or the upstream's refusal as it goes to the client."""
+        connection: ClientConnection = request.environ[CONNECTION]
+        call = Call(
+            "GET",
+            "/v1/models",
+            headers.to_upstream(request.headers, g.record.request_id, has_body=False),
+        )
+        with connection.interruptible():
+            hold_until_ready(self._instance, self._hold_seconds)
+            with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
+                answer = self._upstream.open(call)
+                if answer.status >= 400:
+                    return refusal_of_upstream(answer)
+                raw = answer.read()
+        return without_paths(raw)
+
+
+def without_paths(raw: bytes) -> dict[str, Any]:
+    """The list with `root` taken out of each card: vLLM puts the weights' local folder there.
+
+    Raises UpstreamError when it is no list of models.
+    """
+    try:
+        listing = msgspec.json.decode(raw)
+        cards = [{k: v for k, v in card.items() if k != "root"} for card in listing["data"]]
+    except (msgspec.DecodeError, TypeError, KeyError, AttributeError) as error:
+        raise UpstreamError from error
+    return {**listing, "data": cards}
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(content), content_type="application/json")
+
+
+@bp.get("/v1/models")
+def list_models() -> Response:
+    """All models."""
+    models: Models = current_app.extensions["models"]
+    listing = models.fetch()
+    return listing if isinstance(listing, Response) else _json(listing)
+
+
+@bp.get(MODEL_ROUTE.path)
+def get_model(model_id: str) -> Response:
+    """One model; the id is taken from the raw target, where a slash may be `%2F`."""
+    models: Models = current_app.extensions["models"]
+    model_id = find_model_id(request.environ["RAW_URI"].split("?", 1)[0])
+    listing = models.fetch()
+    if isinstance(listing, Response):
+        return listing
+    for card in listing["data"]:
+        if card.get("id") == model_id:
+            return _json(card)
+    raise ModelNotFound

@@ -1,0 +1,85 @@
+"""Background duties that one worker of the instance does for all: probing, refreshing keys."""
+
+import logging
+import random
+import time
+
+import gevent
+
+from app.errors import GatewayError
+from app.instance import Instance
+from app.keys.records import KeyFileError
+from app.keys.shared import SharedKeys
+from app.upstream import Call, Upstream
+
+TICK_SECONDS = 0.25
+PROBE_SECONDS = 2.0
+PROBE_FRESH_SECONDS = 1.0  # one probe answers every health request of this long
+log = logging.getLogger("gateway.monitor")
+
+
+class Monitor:
+    """Knows whether the upstream answers, and keeps the key set fresh."""
+
+    def __init__(
+        self, upstream: Upstream, keys: SharedKeys, instance: Instance, refresh_seconds: float
+    ) -> None:
+        self._upstream = upstream
+        self._keys = keys
+        self._instance = instance
+        self._refresh_seconds = refresh_seconds
+
+    def run(self) -> None:
+        """The duties of one worker, for ever; start it in a greenlet after the fork."""
+        while True:
+            if not self._instance.is_ready and self._instance.claim("probe_due", TICK_SECONDS):
+                self.upstream_is_up()
+            self.refresh_keys()
+            gevent.sleep(TICK_SECONDS)
+
+    def upstream_is_up(self) -> bool:
+        """Whether the upstream answered a probe within the last second; probes it otherwise."""
+        checked_at = self._instance.get("upstream_checked_at")
+        if time.monotonic() - checked_at > PROBE_FRESH_SECONDS:
+            self._instance.set("upstream_is_up", float(self._probe()))
+            self._instance.set("upstream_checked_at", time.monotonic())
+            self._note_readiness()
+        return bool(self._instance.get("upstream_is_up"))
+
+    def _probe(self) -> bool:
+        try:
+            with gevent.Timeout(PROBE_SECONDS, TimeoutError()):
+                answer = self._upstream.open(Call("GET", "/health", {}))
+                answer.read()
+        except (GatewayError, TimeoutError):
+            return False
+        # A server without this route still answered; vLLM says 503 when its engine is dead.
+        return answer.status < 500
+
+    def _note_readiness(self) -> None:
+        instance = self._instance
+        if instance.get("upstream_is_up") and not instance.is_ready:
+            instance.set("ready_since", time.monotonic())
+            seconds = round(time.monotonic() - instance.get("started_at"), 2)
+            log.info("upstream is ready", extra={"seconds": seconds})
+
+    def refresh_keys(self) -> None:
+        """Read the key store again if its time has come; on failure the set before stays."""
+        jittered = self._refresh_seconds * random.uniform(0.9, 1.1)
+        if not self._instance.claim("refresh_due", jittered):
+            return
+        try:
+            result = self._keys.reload(strict=self._keys.are_loaded)
+        except KeyFileError as error:
+            log.warning("keys not refreshed", extra={"reason": str(error)})
+            return
+        if result.added or result.removed or result.problems:
+            log.info(
+                "keys refreshed",
+                extra={
+                    "generation": result.generation,
+                    "added_names": result.added,
+                    "removed_names": result.removed,
+                    "problems": result.problems,
+                },
+            )

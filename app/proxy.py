@@ -1,0 +1,156 @@
+"""The proxy blueprint: each relayed route is the same list of steps."""
+
+import time
+from typing import Any
+
+import gevent
+import msgspec
+from flask import Blueprint, Response, current_app, g, request
+
+from app import headers
+from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
+from app.connection import ClientConnection
+from app.dialects import choose_inspector
+from app.errors import GatewayError, UpstreamError, UpstreamTimeout, error_body
+from app.hold import hold_until_ready
+from app.instance import Instance
+from app.relay import Limits, Relay
+from app.routes import RELAYED, Api, Route
+from app.settings import Settings
+from app.upstream import Answer, Call, Upstream
+from app.wire import CONNECTION
+
+MAX_ERROR_BYTES = 64 * 1024
+EVENT_STREAM = "text/event-stream"
+USAGE_APIS = (Api.CHAT, Api.COMPLETIONS)
+
+bp = Blueprint("proxy", __name__)
+
+
+class Proxy:
+    """Brings one request to the upstream and its answer back."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, instance: Instance) -> None:
+        self._settings = settings
+        self._upstream = upstream
+        self._instance = instance
+
+    def relay(self) -> Response:
+        """Read, check, hold, send, and hand the answer to the relay."""
+        connection: ClientConnection = request.environ[CONNECTION]
+        route: Route = g.route
+        body = self._read_body(connection)
+        asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
+        call = Call(
+            method=route.method,
+            path=route.path,
+            headers=headers.to_upstream(request.headers, g.record.request_id, has_body=True),
+            body=with_usage_wish(body) if asks_usage else body.raw,
+        )
+        with connection.interruptible():
+            hold_until_ready(self._instance, self._settings.startup_hold_seconds)
+            limits = self._limits()
+            answer = self._open(call, limits)
+            if answer.status >= 400:
+                return refusal_of_upstream(answer)
+        if body.is_stream and answer.media_type != EVENT_STREAM:
+            answer.close()
+            raise UpstreamError
+        inspector = choose_inspector(
+            route.api, streamed=body.is_stream, choices=body.choices, drop_usage=asks_usage
+        )
+        return _respond(answer, Relay(answer, inspector, limits, g.record))
+
+    def _read_body(self, connection: ClientConnection) -> RequestBody:
+        limit, length = self._settings.max_request_bytes, request.content_length
+        chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+        length = None if chunked else length or 0
+        content_type = request.environ.get("CONTENT_TYPE", "")
+        check_declared(content_type, request.headers.get("Content-Encoding", ""), length, limit)
+        connection.send_continue()
+        raw = read_body(request.environ["wsgi.input"], length, limit)
+        g.record.bytes_in = len(raw)
+        body = parse_body(raw)
+        g.record.model, g.record.is_stream = body.model, body.is_stream
+        return body
+
+    def _limits(self) -> Limits:
+        now, settings = time.monotonic(), self._settings
+        return Limits(
+            first_byte_due=now + settings.first_byte_timeout_seconds,
+            request_due=g.record.started + settings.request_deadline_seconds,
+            idle=settings.stream_idle_timeout_seconds,
+            stall=settings.client_stall_timeout_seconds,
+        )
+
+    def _open(self, call: Call, limits: Limits) -> Answer:
+        seconds = min(limits.first_byte_due, limits.request_due) - time.monotonic()
+        with gevent.Timeout(max(0.001, seconds), UpstreamTimeout()):
+            return self._upstream.open(call)
+
+
+def _respond(answer: Answer, relay: Relay) -> Response:
+    is_stream = answer.media_type == EVENT_STREAM
+    response = Response(status=answer.status, direct_passthrough=True)
+    response.headers.clear()
+    for name, value in headers.to_client(answer.headers, is_stream=is_stream):
+        response.headers.add(name, value)
+    if answer.length is not None:
+        response.headers["Content-Length"] = str(answer.length)
+    response.response = relay  # type: ignore[assignment]  # the worker runs it in the body's place
+    return response
+
+
+def refusal_of_upstream(answer: Answer) -> Response:
+    """An error of the upstream: its own body where clients can read it, else in our shape.
+
+    Raises UpstreamError for 401 and 403, which only say that the gateway is not set up.
+    """
+    status = answer.status
+    raw = answer.read(MAX_ERROR_BYTES) if (answer.length or 0) <= MAX_ERROR_BYTES else b""
+    answer.close()
+    if status in (401, 403):
+        raise UpstreamError
+    content = _readable_error(raw)
+    if content is None:
+        raw = msgspec.json.encode(_reshape(raw, status))
+    response = Response(raw, status=status, content_type="application/json")
+    for name, value in answer.headers:
+        if name.lower() in ("retry-after", "retry-after-ms", "x-should-retry"):
+            response.headers[name] = value
+    if status == 503 and "Retry-After" not in response.headers:
+        response.headers["Retry-After"] = "5"
+    g.record.outcome = "upstream_refused"
+    return response
+
+
+def _readable_error(raw: bytes) -> dict[str, Any] | None:
+    """The body if it has an `error` object, as OpenAI's and Anthropic's clients expect."""
+    try:
+        content = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("error"), dict) else None
+
+
+def _reshape(raw: bytes, status: int) -> dict[str, Any]:
+    """FastAPI's `{"detail"}`, a plain `{"error": "text"}` or anything else, as our error."""
+    try:
+        content = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        content = None
+    text = content.get("detail", content.get("error")) if isinstance(content, dict) else None
+    error = GatewayError(text if isinstance(text, str) else "The model server refused the request.")
+    error.type = "invalid_request_error" if status < 500 else "api_error"  # type: ignore[misc]
+    error.code = "upstream_error"  # type: ignore[misc]
+    return error_body(error, anthropic=g.route.api is Api.MESSAGES)
+
+
+def relay() -> Response:
+    """The view of every relayed route."""
+    proxy: Proxy = current_app.extensions["proxy"]
+    return proxy.relay()
+
+
+for _route in RELAYED:
+    bp.add_url_rule(_route.path, "relay", relay, methods=[_route.method])

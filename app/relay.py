@@ -1,0 +1,273 @@
+"""Carry an answer's bytes to the client as they come.
+
+The cost of relaying is in the waiting, not in the bytes: instead of a greenlet that blocks on each
+read, one persistent event-loop watcher calls back, receives and sends without switching greenlets.
+The handler's greenlet sleeps until the answer has ended, one way or another.
+"""
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gevent.hub import Waiter, get_hub
+
+from app.connection import READ, WRITE, ClientConnection
+from app.dialects import Inspector
+from app.errors import (
+    ClientGone,
+    ClientStalled,
+    DeadlineExceeded,
+    GatewayError,
+    IdleTimeout,
+    ServerShutdown,
+    UpstreamLost,
+)
+from app.framing import LAST_CHUNK, encode_chunk
+from app.logs import RequestRecord
+from app.upstream import Answer
+
+READ_BYTES = 65536
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
+FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
+COMPLETE, GONE = "complete", "client_gone"
+log = logging.getLogger("gateway.relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Absolute CLOCK_MONOTONIC times for the first byte and the whole request; seconds between."""
+
+    first_byte_due: float
+    request_due: float
+    idle: float
+    stall: float
+
+
+class Relay:
+    """One answer on its way. Owns the upstream connection and ends it exactly once.
+
+    It stands in the place of a WSGI body; our worker recognises it and calls `run`.
+    """
+
+    def __init__(
+        self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord
+    ) -> None:
+        self._answer = answer
+        self._inspector = inspector
+        self._limits = limits
+        self._record = record
+        self._unsent: bytes | memoryview = b""
+        self._ending: str | None = None  # the outcome, once nothing but unsent bytes is left
+        self._outcome: str | None = None
+        self._is_parked = False
+        self._last_progress = time.monotonic()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the client got the answer to its end."""
+        return self._outcome == COMPLETE
+
+    def run(self, client: ClientConnection, head: bytes, *, chunked: bool) -> None:
+        """Send the head, then the body as it comes; return when the answer has ended.
+
+        `chunked` says how the body is framed for the client.
+        """
+        loop = get_hub().loop
+        self._client = client
+        self._chunked = chunked
+        self._waiter: Any = Waiter()
+        self._readable = loop.io(self._answer.fileno(), READ)
+        self._writable = loop.io(client.sock.fileno(), WRITE)
+        self._timer = loop.timer(0)
+        client.sock.setblocking(False)
+        try:
+            with client.watched(self._interrupt):
+                self._start(head)
+                if self._outcome is None:
+                    self._is_parked = True
+                    self._waiter.get()
+        finally:
+            self._clean_up()
+
+    def _start(self, head: bytes) -> None:
+        self._unsent = head
+        self._readable.start(self._guard, self._on_readable)
+        self._arm_timer()
+        if self._answer.early or self._answer.decoder.done:
+            self._advance(self._answer.early)
+        else:
+            self._flush()
+
+    def _clean_up(self) -> None:
+        for watcher in (self._readable, self._writable, self._timer):
+            watcher.close()
+        self._client.sock.setblocking(True)
+        self._record.outcome = self._outcome or GONE
+        self._record.usage = self._inspector.usage
+        self.close()
+
+    def close(self) -> None:
+        """End the upstream connection: back to the pool after a whole answer, else closed."""
+        if self._outcome == COMPLETE:
+            self._answer.finish()
+        else:
+            self._answer.close()
+
+    # What the event loop calls; none of it may block
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        """Run a callback; what would escape from it would leave the request hanging."""
+        try:
+            step()
+        except Exception:
+            log.exception("relay failed")
+            self._settle("internal_error")
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._answer.recv(READ_BYTES)
+            self._last_progress = time.monotonic()
+            if data:
+                self._advance(data)
+            else:
+                self._reach_end()
+            while self._is_reading and self._answer.has_pending():
+                self._advance(self._answer.recv(READ_BYTES))
+        except WOULD_BLOCK:
+            return
+        except OSError:
+            self._fail(UpstreamLost())
+
+    def _on_timer(self) -> None:
+        due, error = self._next_limit()
+        if time.monotonic() < due:
+            self._arm_timer()
+        elif self._ending is not None or isinstance(error, ClientStalled):
+            self._client.reset_on_close()
+            self._settle(ClientStalled.code)
+        else:
+            self._fail(error)
+
+    def _interrupt(self, reason: BaseException) -> None:
+        if isinstance(reason, ClientGone):
+            self._settle(GONE)
+        elif self._ending is None:
+            self._fail(ServerShutdown())
+
+    # From the upstream
+
+    @property
+    def _is_reading(self) -> bool:
+        return self._outcome is None and self._ending is None and not self._unsent
+
+    def _advance(self, data: bytes) -> None:
+        """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
+        decoder, inspector = self._answer.decoder, self._inspector
+        try:
+            body = inspector.feed(decoder.feed(data))
+            if decoder.done and inspector.failure is None:
+                body += inspector.end()
+        except GatewayError as error:
+            self._fail(error)
+            return
+        if inspector.failure is not None:
+            self._fail(inspector.failure, body)
+        elif decoder.done:
+            self._ending = COMPLETE
+            self._send(body)
+        elif body:
+            self._send(body)
+
+    def _reach_end(self) -> None:
+        """The upstream closed: the end of a body that is framed by it, else a truncation."""
+        try:
+            self._answer.decoder.end()
+        except GatewayError as error:
+            self._fail(error)
+        else:
+            self._advance(b"")
+
+    def _fail(self, error: GatewayError, body: bytes = b"") -> None:
+        """Send the last good bytes and the error event; the missing end shows the cut."""
+        self._ending = error.code
+        self._send(body + self._inspector.failure_event(error))
+
+    # To the client
+
+    def _send(self, body: bytes) -> None:
+        record = self._record
+        record.bytes_out += len(body)
+        if body and record.first_byte_at is None:
+            record.first_byte_at = time.monotonic()
+        framed = encode_chunk(body) if self._chunked else body
+        if self._chunked and self._ending == COMPLETE:
+            framed += LAST_CHUNK
+        self._unsent = b"".join((self._unsent, framed)) if self._unsent else framed
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what the client takes now; while a rest is left, wait for the client alone."""
+        sent = 0
+        try:
+            if self._unsent:
+                sent = self._client.sock.send(self._unsent)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._settle(GONE)
+            return
+        if sent < len(self._unsent):
+            self._unsent = memoryview(self._unsent)[sent:]
+            self._wait_for_client(has_moved=sent > 0)
+            return
+        self._unsent = b""
+        if self._ending is not None:
+            self._settle(self._ending)
+        elif self._writable.active:
+            self._writable.stop()
+            self._last_progress = time.monotonic()
+            self._readable.start(self._guard, self._on_readable)
+            self._arm_timer()
+
+    def _wait_for_client(self, *, has_moved: bool) -> None:
+        if has_moved:
+            self._last_progress = time.monotonic()
+        if not self._writable.active:
+            self._last_progress = time.monotonic()
+            self._readable.stop()
+            self._writable.start(self._guard, self._flush)
+            self._arm_timer()
+
+    def _settle(self, outcome: str) -> None:
+        """The answer has ended: stop every watcher and wake the handler."""
+        if self._outcome is not None:
+            return
+        self._outcome = outcome
+        for watcher in (self._readable, self._writable, self._timer):
+            watcher.stop()
+        if self._is_parked:
+            self._waiter.switch(None)
+
+    # Time
+
+    def _next_limit(self) -> tuple[float, GatewayError]:
+        """When the nearest limit is reached if nothing moves, and what it means then."""
+        limits = self._limits
+        if self._ending not in (None, COMPLETE):
+            return self._last_progress + FAREWELL_SECONDS, ClientStalled()
+        if self._unsent:
+            nearest: tuple[float, GatewayError] = (self._last_progress + limits.stall, ClientStalled())
+        elif self._record.first_byte_at is None:
+            nearest = (limits.first_byte_due, IdleTimeout())
+        else:
+            nearest = (self._last_progress + limits.idle, IdleTimeout())
+        return nearest if nearest[0] < limits.request_due else (limits.request_due, DeadlineExceeded())
+
+    def _arm_timer(self) -> None:
+        """One timer for the whole answer: reads only note the time, and the timer looks at it."""
+        due, _ = self._next_limit()
+        self._timer.stop()
+        self._timer.start(max(0.001, due - time.monotonic()), self._guard, self._on_timer)

@@ -1,0 +1,106 @@
+"""Every setting of the gateway, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Workers = Annotated[int, Meta(ge=1, le=256)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Bytes = Annotated[int, Meta(ge=1, le=2**31)]
+
+EXPECTED = {
+    "PORT": "a TCP port from 1 to 65535",
+    "WEB_CONCURRENCY": "a whole number of workers from 1 to 256",
+    "TRUSTED_PROXY_HOPS": "a whole number of proxies, 0 or more",
+    "MAX_REQUEST_BYTES": "a whole number of bytes from 1 to 2147483648",
+    "LOG_FORMAT": "json or text",
+    "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path/to.sock",
+    "API_KEYS_FILE": "the path of a readable JSON file",
+}
+SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
+
+
+class SettingsError(Exception):
+    """A setting is missing or has a value that the gateway refuses to start with."""
+
+
+class Settings(msgspec.Struct, frozen=True, rename="upper"):
+    """What the environment says, typed; each field is the variable of the same name in capitals.
+
+    Durations are seconds, sizes are bytes. The README's table explains each one.
+    """
+
+    port: Port = 8080
+    host: str = "127.0.0.1"
+    web_concurrency: Workers = 2
+    vllm_base_url: str = "http://127.0.0.1:8000"
+    api_keys_file: str | None = None
+    api_keys_refresh_seconds: Seconds = 60.0
+    trusted_proxy_hops: Count = 0
+    first_byte_timeout_seconds: Seconds = 290.0
+    stream_idle_timeout_seconds: Seconds = 300.0
+    request_deadline_seconds: Seconds = 3590.0
+    client_stall_timeout_seconds: Seconds = 60.0
+    drain_seconds: Seconds = 7.0
+    startup_hold_seconds: Annotated[float, Meta(ge=0, le=3600)] = 20.0
+    max_request_bytes: Bytes = 20 * 1024 * 1024
+    log_format: Literal["json", "text"] = "json"
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the settings; an empty value counts as unset.
+
+    Raises SettingsError with one sentence that names the variable, its value and what is expected.
+    """
+    names = Settings.__struct_encode_fields__
+    given = {name: environ[name].strip() for name in names if environ.get(name, "").strip()}
+    for name, value in given.items():
+        _check_alone(name, value)
+    settings = msgspec.convert(given, Settings, strict=False)
+    _check_upstream(settings.vllm_base_url)
+    _check_key_source(settings, environ)
+    return settings
+
+
+def _check_alone(name: str, value: str) -> None:
+    try:
+        msgspec.convert({name: value}, Settings, strict=False)
+    except msgspec.ValidationError:
+        raise _refusal(name, value) from None
+
+
+def _check_upstream(url: str) -> None:
+    parts = urlsplit(url)
+    try:
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    is_socket = parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1
+    is_server = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
+    extras = parts.query or parts.fragment or parts.username or parts.password
+    if extras or not port_is_valid or not (is_socket or is_server):
+        raise _refusal("VLLM_BASE_URL", url)
+
+
+def _check_key_source(settings: Settings, environ: Mapping[str, str]) -> None:
+    path = settings.api_keys_file
+    if path is None:
+        hint = "GCP_PROJECT is set, but" if environ.get("GCP_PROJECT") else "No key source is set:"
+        raise SettingsError(
+            f"{hint} this version reads keys from a local file only; set API_KEYS_FILE to "
+            f"{EXPECTED['API_KEYS_FILE']}, for example one holding "
+            '{"my-client": "a long random key"}.'
+        )
+    if not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise _refusal("API_KEYS_FILE", path)
+
+
+def _refusal(name: str, value: str) -> SettingsError:
+    expected = EXPECTED.get(name, SECONDS_EXPECTED)
+    return SettingsError(f"{name}={value[:200]!r} is not valid: expected {expected}.")

@@ -1,0 +1,128 @@
+"""One exchange on the client's connection: a parsed request in, exactly one answer out."""
+
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import gevent
+from gunicorn import util
+from gunicorn.http import wsgi
+
+from app.connection import ClientConnection
+from app.errors import ClientGone, GatewayError, render_error
+from app.logs import RequestRecord, log_request
+from app.relay import GONE, Relay
+
+SEND_SECONDS = 60.0  # for an answer that is not relayed
+CLIENT_CLOSED_REQUEST = 499
+CONNECTION, RECORD = "gateway.connection", "gateway.record"  # keys of the WSGI environ
+log = logging.getLogger("gateway.wire")
+
+
+class Response(wsgi.Response):
+    """gunicorn's response with a head of our own; the relay and the exchange write the body."""
+
+    def should_close(self) -> bool:
+        """Also when the request's body was not read: the next request cannot be found behind it."""
+        return bool(super().should_close()) or has_unread_body(self.req)
+
+    def default_headers(self) -> list[str]:
+        """Status line and connection fields; the server does not introduce itself."""
+        lines = [
+            f"HTTP/1.1 {self.status}\r\n",
+            f"Date: {util.http_date()}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
+
+    def take_head(self) -> bytes:
+        """The head as bytes, to be sent together with the first of the body."""
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
+        self.headers_sent = True
+        return ("".join(lines) + "\r\n").encode("latin-1")
+
+
+def has_unread_body(request: Any) -> bool:
+    """Whether bytes of the request's body are still to come."""
+    reader = request.body.reader
+    return bool(getattr(reader, "length", 0)) or getattr(reader, "parser", None) is not None
+
+
+class Exchange:
+    """One request: from its parsed head to the end of its answer and its line in the log."""
+
+    def __init__(
+        self, request: Any, connection: ClientConnection, addresses: tuple[Any, Any], cfg: Any
+    ) -> None:
+        listener, peer = addresses
+        self._connection = connection
+        self._request = request
+        self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
+        # gunicorn would consent at once; our consent waits for the checks that need no body.
+        if request._expected_100_continue:
+            request._expected_100_continue = False
+            connection.expect_continue()
+        self._response, self._environ = wsgi.create(
+            request, connection.sock, peer or "", listener, cfg, response_class=Response
+        )
+        self._environ[CONNECTION] = connection
+        self._environ[RECORD] = self._record
+
+    def serve(self, application: Callable[..., Iterable[bytes]], *, last: bool) -> bool:
+        """Answer; whether the connection can carry another request. `last` forbids that."""
+        if last:
+            self._response.force_close()
+        try:
+            body = application(self._environ, self._response.start_response)
+            self._record.status = self._response.status_code or 0
+            return self._send(body)
+        except ClientGone:
+            self._record.outcome = GONE
+            self._record.status = CLIENT_CLOSED_REQUEST
+            return False
+        except Exception as error:
+            if isinstance(error, OSError):
+                self._record.outcome = GONE
+                raise
+            log.exception("request failed", extra={"request_id": self._record.request_id})
+            send_error(self._connection, GatewayError(), self._record)
+            return False
+        finally:
+            log_request(self._record)
+
+    def _send(self, body: Iterable[bytes]) -> bool:
+        if isinstance(body, Relay):
+            return self._relay(body)
+        content = b"".join(body)
+        self._record.bytes_out = len(content)
+        head = self._response.take_head()
+        with gevent.Timeout(SEND_SECONDS, TimeoutError()):
+            self._connection.sock.sendall(head if self._request.method == "HEAD" else head + content)
+        return not self._response.should_close()
+
+    def _relay(self, relay: Relay) -> bool:
+        response = self._response
+        relay.run(self._connection, response.take_head(), chunked=response.chunked)
+        if relay.is_whole:
+            return not response.should_close()
+        if not response.chunked and response.response_length is None:
+            self._connection.reset_on_close()
+        return False
+
+
+def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord) -> None:
+    """Answer outside of any WSGI call, and note it in the record; the connection must end."""
+    content = render_error(error)
+    record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
+    fields = {
+        "Date": util.http_date(),
+        "Connection": "close",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        "X-Request-Id": record.request_id,
+        **error.headers(),
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    connection.sock.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)

@@ -1,0 +1,168 @@
+"""The gunicorn worker: serves connections, bounds their heads, watches clients, drains, retires."""
+
+import time
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.http.errors import (
+    ExpectationFailed as UnmetExpectation,
+)
+from gunicorn.http.errors import (
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+)
+from gunicorn.http.parser import RequestParser
+from gunicorn.workers.ggevent import GeventWorker
+
+from app.connection import ClientConnection
+from app.errors import (
+    BadRequest,
+    ClientGone,
+    Draining,
+    ExpectationFailed,
+    GatewayError,
+    HeadersTooLarge,
+    RequestTimeout,
+    TargetTooLong,
+)
+from app.instance import INSTANCE
+from app.logs import RequestRecord, log_request
+from app.wire import Exchange, send_error
+
+HEAD_SECONDS = 10.0
+TICK_SECONDS = 0.2
+RETIRED_IDLE_SECONDS = 30.0
+
+REFUSALS: dict[type[Exception], type[GatewayError]] = {
+    LimitRequestLine: TargetTooLong,
+    LimitRequestHeaders: HeadersTooLarge,
+    UnmetExpectation: ExpectationFailed,
+}
+
+
+class GatewayWorker(GeventWorker):
+    """gunicorn's gevent worker with a connection loop of our own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections: set[ClientConnection] = set()
+        self._stopping: Event | None = None
+
+    # Life
+
+    def run(self) -> None:
+        """Serve until told to stop; then drain or retire (the shared page says which)."""
+        self._stopping = Event()
+        servers = [self._listen(sock) for sock in self.sockets]
+        while self.alive:
+            self.notify()
+            self._stopping.wait(1.0)
+        if not INSTANCE.is_draining:
+            self._retire(servers)
+        if INSTANCE.is_draining:
+            self._drain()
+
+    def _listen(self, sock: Any) -> StreamServer:
+        sock.setblocking(True)
+        server = StreamServer(
+            sock,
+            handle=lambda client, address: self.handle(sock, client, address),
+            spawn=Pool(self.worker_connections),
+        )
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM, from the master: leave the waiting loop at once."""
+        super().handle_exit(sig, frame)
+        if self._stopping is not None:
+            self._stopping.set()
+
+    def _drain(self) -> None:
+        """The instance goes down: idle connections close, streams may run on for DRAIN_SECONDS.
+
+        The listener stays open meanwhile, so that probes and new requests hear why.
+        """
+        until = INSTANCE.get("draining_since") + self.wsgi.extensions["settings"].drain_seconds
+        while self._is_busy() and time.monotonic() < until:
+            self._close_idle()
+            self._tick()
+        for connection in self._connections:
+            connection.interrupt(Draining())
+        while self._is_busy() and time.monotonic() < until + 1.0:
+            self._tick()
+        self._close_idle()
+        self._tick()
+
+    def _retire(self, servers: list[StreamServer]) -> None:
+        """A newer worker takes over: finish what runs and answer what still comes here, no limit."""
+        for server in servers:
+            server.close()
+        while self._connections and not INSTANCE.is_draining:
+            self._close_idle(RETIRED_IDLE_SECONDS)
+            self._tick()
+
+    def _tick(self) -> None:
+        self.notify()
+        gevent.sleep(TICK_SECONDS)
+
+    def _is_busy(self) -> bool:
+        return any(connection.is_busy for connection in self._connections)
+
+    def _close_idle(self, seconds: float = 0.0) -> None:
+        before = time.monotonic() - seconds
+        for connection in self._connections:
+            if not connection.is_busy and connection.idle_since <= before:
+                connection.shut_reading()
+
+    # Connections
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection until either side is done with it."""
+        client.setblocking(True)
+        parser = RequestParser(self.cfg, client, addr)
+        connection = ClientConnection(client, parser.unreader)
+        self._connections.add(connection)
+        try:
+            while self._serve_next(connection, parser, listener, addr):
+                connection.idle_since = time.monotonic()
+        except OSError as error:
+            self.log.debug("client connection lost: %s", error)
+        finally:
+            self._connections.discard(connection)
+            connection.close()
+
+    def _serve_next(
+        self, connection: ClientConnection, parser: RequestParser, listener: Any, addr: Any
+    ) -> bool:
+        """Serve one request; whether the connection can carry another."""
+        is_first = parser.req_count == 0
+        if not connection.wait_for_request(HEAD_SECONDS if is_first else self.cfg.keepalive):
+            return False
+        connection.is_busy = True
+        try:
+            with gevent.Timeout(HEAD_SECONDS, RequestTimeout()):
+                request = next(parser)
+            exchange = Exchange(request, connection, (listener.getsockname(), addr), self.cfg)
+            return exchange.serve(self.wsgi, last=not self.alive)
+        except (NoMoreData, StopIteration):
+            return False
+        except (ParseException, GatewayError) as error:
+            self._refuse(connection, addr, error)
+            return False
+        finally:
+            connection.is_busy = False
+
+    def _refuse(self, connection: ClientConnection, addr: Any, cause: Exception) -> None:
+        """Answer a request that never became one, in the shape of every other error."""
+        error = cause if isinstance(cause, GatewayError) else REFUSALS.get(type(cause), BadRequest)()
+        record = RequestRecord(peer=addr[0] if addr else None)
+        send_error(connection, error, record)
+        log_request(record)

@@ -1,0 +1,71 @@
+"""gunicorn's settings; each number has its reason in docs/architecture.md or beside it."""
+
+# Before every other import: a library that is loaded earlier keeps blocking sockets.
+from gevent import monkey
+
+monkey.patch_all()
+
+import math  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+
+from app.instance import INSTANCE  # noqa: E402
+from app.logs import logging_config  # noqa: E402
+from app.settings import SettingsError, load_settings  # noqa: E402
+
+try:
+    settings = load_settings()
+except SettingsError as error:
+    sys.exit(f"gateway: {error}")
+
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+worker_class = "app.worker.GatewayWorker"
+worker_connections = 2000
+preload_app = True  # workers share the imported code's memory; nothing that holds a socket is made
+keepalive = 620  # Google's front end reuses idle connections for 600 s
+timeout = 60  # the heartbeat of the event loop, not of requests
+graceful_timeout = math.ceil(settings.drain_seconds + 1.5)  # workers end themselves before that
+max_requests = 0  # a restart by count would cut streams
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  the heartbeat file
+
+http_parser = "python"
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+header_map = "drop"
+forwarder_headers = ""
+forwarded_allow_ips = ""
+control_socket_disable = True
+
+logconfig_dict = logging_config(settings.log_format)
+accesslog = None
+
+SEND_BUFFER_BYTES = 64 * 1024  # by default a client that does not read may hold 2.8 MB of kernel memory
+
+
+def when_ready(server: Any) -> None:
+    """Before the first fork: cap what accepted sockets inherit, load the keys, watch for the end."""
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    server.app.wsgi().extensions["monitor"].refresh_keys()
+    for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(stop, lambda number, frame: begin_drain(server, number, frame))
+
+
+def begin_drain(server: Any, number: int, frame: Any) -> None:
+    """Workers get the same SIGTERM when they are replaced: the page tells them a drain from that."""
+    if os.getpid() == server.pid and not INSTANCE.is_draining:
+        INSTANCE.set("draining_since", time.monotonic())
+    server.signal(number, frame)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the worker's share of the background duties."""
+    gevent.spawn(worker.wsgi.extensions["monitor"].run)

@@ -1,0 +1,1 @@
+"""The tests, and the servers and clients that they are made with."""

@@ -1,0 +1,435 @@
+"""A scripted stand-in for vLLM: a real HTTP server that does what the request's `fake` field says.
+
+    python -m tests.fake_vllm --port 8000
+
+The script travels in the body, because the gateway forwards unknown fields and few headers:
+
+    {"model": "fake", "stream": true, "fake": {"events": 5, "interval": 0.2, "framing": "close"}}
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+MODEL = "fake/model-1"
+WORDS = "The capital of France is Paris. This answer comes from a scripted stand-in for vLLM.".split()
+
+
+@dataclass
+class Script:
+    """What to do with one request; times in seconds, sizes in bytes."""
+
+    framing: Literal["chunked", "length", "close"] = "chunked"
+    events: int = 5
+    interval: float = 0.0
+    before_head: float = 0.0
+    before_first_event: float = 0.0
+    event_bytes: int = 0  # pad each event to about this size
+    write_bytes: int = 0  # write so many bytes at a time; 0 writes an event at a time
+    newline: str = "\n"
+    finish_reason: str | None = "stop"
+    done: bool = True
+    status: int = 200
+    body: str | None = None  # instead of a completion
+    content_type: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    fail_after: int | None = None  # after so many events (or half of a plain body) ...
+    failure: Literal["reset", "close", "hang", "half_event", "error_event"] = "reset"  # ... this
+
+
+@dataclass
+class Received:
+    """One request as it came, and how its answer ended."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    connection: int
+    client_left_at: float | None = None
+    ended: bool = False
+
+    @property
+    def request_id(self) -> str:
+        """The gateway's id of the request."""
+        return dict(self.headers).get("x-request-id", "")
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class FakeVllm:
+    """The server. `received` grows by each request; attributes may be changed while it runs."""
+
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+        self.health_status = 200
+        self.sent: dict[str, bytes] = {}  # body bytes of each answer, by request id
+        self._connections = itertools.count()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, kept alive."""
+        connection = next(self._connections)
+        try:
+            while request := await read_request(reader, connection):
+                self.received.append(request)
+                await self._answer_watched(request, reader, writer)
+                if writer.is_closing():
+                    return
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer_watched(
+        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer, and stop as vLLM does when the client leaves in between."""
+        answer = asyncio.ensure_future(self._answer(request, writer))
+        left = asyncio.ensure_future(wait_for_end(reader))
+        done, _ = await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
+        if answer not in done:
+            request.client_left_at = time.monotonic()
+            answer.cancel()
+            writer.close()
+            return
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        request.ended = True
+        answer.result()
+
+    async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
+        path = request.target.split("?")[0]
+        if path == "/health":
+            await send_plain(writer, self.health_status, b"")
+        elif path == "/v1/models" and request.method == "GET":
+            await send_plain(writer, 200, json.dumps(models()).encode())
+        elif request.method == "POST" and path in ROUTES:
+            await self._complete(request, writer)
+        else:
+            await send_plain(writer, 404, b'{"detail":"Not Found"}')
+
+    async def _complete(self, request: Received, writer: asyncio.StreamWriter) -> None:
+        asked = request.json()
+        script = Script(**asked.get("fake", {}))
+        await asyncio.sleep(script.before_head)
+        out = Output(writer, script)
+        if script.body is not None or not asked.get("stream"):
+            await out.plain((script.body or json.dumps(completion(asked, script))).encode())
+        else:
+            await out.stream(API_EVENTS.get(request.target, chat_events)(asked, script))
+        self.sent[request.request_id] = out.sent
+
+
+class Output:
+    """Writes one answer in the scripted framing, and remembers its body."""
+
+    def __init__(self, writer: asyncio.StreamWriter, script: Script) -> None:
+        self._writer = writer
+        self._script = script
+        self.sent = b""
+
+    def _head(self, content_type: str, length: int | None) -> bytes:
+        script = self._script
+        headers = {"server": "uvicorn", "content-type": script.content_type or content_type}
+        if script.framing == "chunked":
+            headers["transfer-encoding"] = "chunked"
+        elif script.framing == "close":
+            headers["connection"] = "close"
+        if length is not None:
+            headers["content-length"] = str(length)
+        lines = [f"{name}: {value}" for name, value in (headers | script.headers).items()]
+        return "\r\n".join([f"HTTP/1.1 {script.status} OK", *lines, "", ""]).encode()
+
+    async def _write(self, body: bytes) -> None:
+        step = self._script.write_bytes or len(body)
+        for start in range(0, len(body), step):
+            piece = body[start : start + step]
+            if self._script.framing == "chunked":
+                piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+            self._writer.write(piece)
+            await self._writer.drain()
+            if self._script.write_bytes:
+                await asyncio.sleep(0)
+        self.sent += body
+
+    async def _finish(self) -> None:
+        if self._script.framing == "chunked":
+            self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+        if self._script.framing == "close":
+            self._writer.close()
+
+    async def plain(self, body: bytes) -> None:
+        """A whole body at once, or half of it and then the failure."""
+        length = len(body) if self._script.framing == "length" else None
+        self._writer.write(self._head("application/json", length))
+        if self._script.fail_after is not None:
+            await self._write(body[: len(body) // 2])
+            await self._fail(b"")
+            return
+        await self._write(body)
+        await self._finish()
+
+    async def stream(self, events: list[bytes]) -> None:
+        """Events at their interval, up to the scripted failure."""
+        script = self._script
+        length = sum(map(len, events)) if script.framing == "length" else None
+        self._writer.write(self._head("text/event-stream; charset=utf-8", length))
+        await self._writer.drain()
+        await asyncio.sleep(script.before_first_event)
+        for number, event in enumerate(events):
+            if number == script.fail_after:
+                await self._fail(event)
+                return
+            if number:
+                await asyncio.sleep(script.interval)
+            await self._write(event)
+        await self._finish()
+
+    async def _fail(self, next_event: bytes) -> None:
+        match self._script.failure:
+            case "half_event":
+                await self._write(next_event[: len(next_event) // 2])
+                reset(self._writer)
+            case "error_event":
+                await self._write(b'data: {"error": {"message": "engine died", "code": 500}}\n\n')
+                await self._write(b"data: [DONE]\n\n")
+                await self._finish()
+            case "hang":
+                await asyncio.sleep(3600)
+            case "close":
+                self._writer.close()
+            case "reset":
+                reset(self._writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset instead of an end."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def wait_for_end(reader: asyncio.StreamReader) -> None:
+    """Return when the client closes; a next request on the connection is left alone."""
+    while not reader.at_eof():
+        if reader._buffer:  # type: ignore[attr-defined]  # asyncio has no way to peek
+            await asyncio.sleep(3600)
+        await reader._wait_for_data("wait_for_end")  # type: ignore[attr-defined]
+
+
+async def read_request(reader: asyncio.StreamReader, connection: int) -> Received | None:
+    """The next request on the connection; None when the client is done with it."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.decode("latin-1").strip().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = [(n.lower(), v.strip()) for n, _, v in (line.partition(":") for line in lines)]
+    length = int(dict(headers).get("content-length", 0))
+    return Received(method, target, headers, await reader.readexactly(length), connection)
+
+
+async def send_plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
+    """A small JSON answer."""
+    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+
+
+def models() -> dict[str, Any]:
+    """vLLM's list: `root` holds the folder of the weights."""
+    card = {
+        "id": MODEL,
+        "object": "model",
+        "created": 1763800000,
+        "owned_by": "vllm",
+        "root": "/secret/host/path/weights",
+        "parent": None,
+        "max_model_len": 32768,
+        "permission": [],
+    }
+    return {"object": "list", "data": [card, {**card, "id": "plain-alias"}]}
+
+
+def usage_of(asked: dict[str, Any], script: Script) -> dict[str, Any]:
+    """Made-up but stable counts."""
+    details = {"cached_tokens": 3}
+    total = 7 + script.events
+    return {
+        "prompt_tokens": 7,
+        "total_tokens": total,
+        "completion_tokens": script.events,
+        "prompt_tokens_details": details,
+    }
+
+
+def completion(asked: dict[str, Any], script: Script) -> dict[str, Any]:
+    """A chat completion that was not streamed."""
+    text = " ".join(WORDS[i % len(WORDS)] for i in range(script.events)) + "x" * script.event_bytes
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": script.finish_reason,
+    }
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1763800000,
+        "model": asked.get("model"),
+        "choices": [choice],
+        "usage": usage_of(asked, script),
+        "prompt_logprobs": None,
+    }
+
+
+def data_event(content: Any, script: Script, name: str | None = None) -> bytes:
+    """One event with compact JSON, as pydantic writes it."""
+    text = content if isinstance(content, str) else json.dumps(content, separators=(",", ":"))
+    lines = [f"event: {name}"] if name else []
+    return script.newline.join([*lines, f"data: {text}", "", ""]).encode()
+
+
+def chat_events(asked: dict[str, Any], script: Script) -> list[bytes]:
+    """What vLLM streams for a chat completion; usage only when it was asked for."""
+    base = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1763800000,
+        "model": asked.get("model"),
+    }
+    events = []
+    for index in range(asked.get("n") or 1):
+        for number in range(script.events):
+            word = WORDS[number % len(WORDS)] + " " + "x" * script.event_bytes
+            choice = {"index": index, "delta": {"content": word}, "finish_reason": None}
+            events.append(data_event({**base, "choices": [choice]}, script))
+        last = {"index": index, "delta": {"content": ""}, "finish_reason": script.finish_reason}
+        events.append(data_event({**base, "choices": [last]}, script))
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        usage = usage_of(asked, script)
+        events.append(data_event({**base, "choices": [], "usage": usage}, script))
+    return events + ([data_event("[DONE]", script)] if script.done else [])
+
+
+def messages_events(asked: dict[str, Any], script: Script) -> list[bytes]:
+    """An Anthropic message stream."""
+    usage = {"input_tokens": 7, "output_tokens": 0}
+    steps: list[dict[str, Any]] = [{"type": "message_start", "message": {"usage": usage}}]
+    for number in range(script.events):
+        delta = {"type": "text_delta", "text": WORDS[number % len(WORDS)] + " "}
+        steps.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    steps.append(
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": script.events},
+        }
+    )
+    if script.done:
+        steps.append({"type": "message_stop"})
+    return [data_event(step, script, step["type"]) for step in steps]
+
+
+def responses_events(asked: dict[str, Any], script: Script) -> list[bytes]:
+    """An OpenAI Responses stream."""
+    steps: list[dict[str, Any]] = [{"type": "response.created", "response": {"id": "resp_1"}}]
+    for number in range(script.events):
+        word = WORDS[number % len(WORDS)] + " "
+        steps.append({"type": "response.output_text.delta", "delta": word})
+    if script.done:
+        usage = {"input_tokens": 7, "output_tokens": script.events}
+        steps.append({"type": "response.completed", "response": {"id": "resp_1", "usage": usage}})
+    return [data_event(step, script, step["type"]) for step in steps]
+
+
+API_EVENTS = {"/v1/messages": messages_events, "/v1/responses": responses_events}
+ROUTES = frozenset(
+    (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/embeddings",
+        "/tokenize",
+        "/detokenize",
+        # What vLLM would also answer, so that a leak in the route table shows.
+        "/invocations",
+        "/pause",
+        "/abort_requests",
+    )
+)
+
+
+class FakeVllmThread:
+    """The fake on a free port (or a Unix socket), in a thread of this process."""
+
+    def __init__(self, socket_path: str | None = None) -> None:
+        self.fake = FakeVllm()
+        self.port = 0
+        self._socket_path = socket_path
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "FakeVllmThread":
+        self._thread.start()
+        self._started.wait(5)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(5)
+
+    @property
+    def url(self) -> str:
+        """What VLLM_BASE_URL takes."""
+        return f"unix://{self._socket_path}" if self._socket_path else f"http://127.0.0.1:{self.port}"
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._main())
+        self._loop.close()
+
+    async def _main(self) -> None:
+        self._stop = asyncio.Event()
+        if self._socket_path:
+            server = await asyncio.start_unix_server(self.fake.serve, self._socket_path)
+        else:
+            server = await asyncio.start_server(self.fake.serve, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+
+async def run(port: int) -> None:
+    """Serve for ever, at the pace of a small model."""
+    Script.__dataclass_fields__["interval"].default = 0.05
+    Script.__init__.__defaults__ = tuple(  # type: ignore[misc]
+        0.05 if f.name == "interval" else f.default for f in fields(Script) if f.init
+    )
+    server = await asyncio.start_server(FakeVllm().serve, "127.0.0.1", port)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=8000)
+    asyncio.run(run(parser.parse_args().port))
