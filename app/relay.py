@@ -75,7 +75,7 @@ class Relay:
 
         `chunked` says how the body is framed for the client.
         """
-        loop = get_hub().loop
+        self._loop = loop = get_hub().loop
         self._client = client
         self._chunked = chunked
         self._waiter: Any = Waiter()
@@ -95,11 +95,12 @@ class Relay:
     def _start(self, head: bytes) -> None:
         self._unsent = head
         self._readable.start(self._guard, self._on_readable)
-        self._arm_timer()
         if self._answer.early or self._answer.decoder.done:
             self._advance(self._answer.early)
         else:
             self._flush()
+        if self._outcome is None:
+            self._arm_timer()
 
     def _clean_up(self) -> None:
         for watcher in (self._readable, self._writable, self._timer):
@@ -202,6 +203,7 @@ class Relay:
         record.bytes_out += len(body)
         if body and record.first_byte_at is None:
             record.first_byte_at = time.monotonic()
+            self._arm_timer()
         framed = encode_chunk(body) if self._chunked else body
         if self._chunked and self._ending == COMPLETE:
             framed += LAST_CHUNK
@@ -269,5 +271,6 @@ class Relay:
     def _arm_timer(self) -> None:
         """One timer for the whole answer: reads only note the time, and the timer looks at it."""
         due, _ = self._next_limit()
-        self._timer.stop()
-        self._timer.start(max(0.001, due - time.monotonic()), self._guard, self._on_timer)
+        self._timer.close()
+        self._timer = self._loop.timer(max(0.001, due - time.monotonic()))
+        self._timer.start(self._guard, self._on_timer)

@@ -15,8 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MODEL = "fake/model-1"
@@ -54,6 +53,7 @@ class Received:
     headers: list[tuple[str, str]]
     body: bytes
     connection: int
+    sent: bytearray = field(default_factory=bytearray)  # the answer's body, as far as it went
     client_left_at: float | None = None
     ended: bool = False
 
@@ -70,11 +70,15 @@ class Received:
 class FakeVllm:
     """The server. `received` grows by each request; attributes may be changed while it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, **defaults: Any) -> None:
+        self.defaults = defaults  # of every script
         self.received: list[Received] = []
         self.health_status = 200
-        self.sent: dict[str, bytes] = {}  # body bytes of each answer, by request id
         self._connections = itertools.count()
+
+    def sent(self, request_id: str) -> bytes:
+        """The body that was sent for a request id of the gateway."""
+        return next(bytes(r.sent) for r in self.received if r.request_id == request_id)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
@@ -97,15 +101,16 @@ class FakeVllm:
         answer = asyncio.ensure_future(self._answer(request, writer))
         left = asyncio.ensure_future(wait_for_end(reader))
         done, _ = await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
-        if answer not in done:
+        was_cut = answer not in done or isinstance(answer.exception(), ConnectionError)
+        for task in (answer, left):
+            task.cancel()
+        await asyncio.gather(answer, left, return_exceptions=True)
+        if was_cut:
             request.client_left_at = time.monotonic()
-            answer.cancel()
             writer.close()
-            return
-        left.cancel()
-        await asyncio.gather(left, return_exceptions=True)
-        request.ended = True
-        answer.result()
+        elif not answer.cancelled():
+            request.ended = True
+            answer.result()
 
     async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
         path = request.target.split("?")[0]
@@ -120,23 +125,22 @@ class FakeVllm:
 
     async def _complete(self, request: Received, writer: asyncio.StreamWriter) -> None:
         asked = request.json()
-        script = Script(**asked.get("fake", {}))
+        script = Script(**{**self.defaults, **asked.get("fake", {})})
         await asyncio.sleep(script.before_head)
-        out = Output(writer, script)
+        out = Output(writer, script, request.sent)
         if script.body is not None or not asked.get("stream"):
             await out.plain((script.body or json.dumps(completion(asked, script))).encode())
         else:
             await out.stream(API_EVENTS.get(request.target, chat_events)(asked, script))
-        self.sent[request.request_id] = out.sent
 
 
 class Output:
     """Writes one answer in the scripted framing, and remembers its body."""
 
-    def __init__(self, writer: asyncio.StreamWriter, script: Script) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, script: Script, sent: bytearray) -> None:
         self._writer = writer
         self._script = script
-        self.sent = b""
+        self._sent = sent
 
     def _head(self, content_type: str, length: int | None) -> bytes:
         script = self._script
@@ -151,6 +155,7 @@ class Output:
         return "\r\n".join([f"HTTP/1.1 {script.status} OK", *lines, "", ""]).encode()
 
     async def _write(self, body: bytes) -> None:
+        self._sent += body
         step = self._script.write_bytes or len(body)
         for start in range(0, len(body), step):
             piece = body[start : start + step]
@@ -160,7 +165,6 @@ class Output:
             await self._writer.drain()
             if self._script.write_bytes:
                 await asyncio.sleep(0)
-        self.sent += body
 
     async def _finish(self) -> None:
         if self._script.framing == "chunked":
@@ -420,11 +424,8 @@ class FakeVllmThread:
 
 async def run(port: int) -> None:
     """Serve for ever, at the pace of a small model."""
-    Script.__dataclass_fields__["interval"].default = 0.05
-    Script.__init__.__defaults__ = tuple(  # type: ignore[misc]
-        0.05 if f.name == "interval" else f.default for f in fields(Script) if f.init
-    )
-    server = await asyncio.start_server(FakeVllm().serve, "127.0.0.1", port)
+    fake = FakeVllm(interval=0.05, events=len(WORDS))
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", port)
     async with server:
         await server.serve_forever()
 

@@ -1,0 +1,58 @@
+"""A gateway with two workers in front of a fake vLLM, shared by the tests of a session."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
+from tests.gateway import Gateway, wait_until
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[FakeVllmThread]:
+    """The fake vLLM of the session."""
+    with FakeVllmThread() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fake(upstream: FakeVllmThread) -> FakeVllm:
+    """What the fake vLLM has received and sent."""
+    return upstream.fake
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) -> Iterator[Gateway]:
+    """The gateway of the session; tests that change it start one of their own."""
+    with Gateway(tmp_path_factory.mktemp("gateway"), upstream.url) as running:
+        running.wait_ready()
+        yield running
+
+
+StartGateway = Callable[..., Gateway]
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path, upstream: FakeVllmThread) -> Iterator[StartGateway]:
+    """Start a gateway with settings of the test's own."""
+    with ExitStack() as stack:
+
+        def start(upstream_url: str = upstream.url, **settings: Any) -> Gateway:
+            return stack.enter_context(Gateway(tmp_path, upstream_url, **settings))
+
+        yield start
+
+
+@pytest.fixture
+def received(fake: FakeVllm) -> Callable[[str], Received]:
+    """What the upstream received for a request id of the gateway."""
+
+    def find(request_id: str) -> Received:
+        return wait_until(
+            lambda: next((r for r in fake.received if r.request_id == request_id), None)
+        )
+
+    return find

@@ -1,0 +1,105 @@
+"""A client that leaves frees the upstream within a second, whatever it was waiting for."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.fake_vllm import FakeVllm, Received
+from tests.gateway import Gateway, chat_body, wait_until
+
+
+def open_request(server: FakeVllm, gateway: Gateway, marker: str, **fields: Any) -> Any:
+    """Send a chat and wait until the upstream has it; returns the socket and what was received."""
+    client = gateway.connect()
+    body = chat_body(user=marker, **fields)
+    client.send_request("POST", "/v1/chat/completions", body)
+    needle = marker.encode()
+    received = wait_until(lambda: next((r for r in server.received if needle in r.body), None))
+    return client, received
+
+
+@pytest.mark.parametrize(
+    ("stream", "script"),
+    [
+        (True, {"before_head": 30}),
+        (False, {"before_head": 30}),
+        (True, {"before_first_event": 30}),
+        (True, {"interval": 30}),
+        (True, {"interval": 0.01, "events": 10_000}),
+        (False, {"fail_after": 0, "failure": "hang"}),
+    ],
+    ids=["queued", "queued-plain", "prefill", "mid-stream", "busy-stream", "mid-answer"],
+)
+def test_the_upstream_connection_closes_within_a_second(
+    gateway: Gateway, fake: FakeVllm, request: pytest.FixtureRequest, stream: bool, script: Any
+) -> None:
+    client, received = open_request(
+        fake, gateway, request.node.name, stream=stream, fake=script
+    )
+
+    left_at = time.monotonic()
+    client.sock.close()
+    wait_until(lambda: received.client_left_at)
+
+    assert received.client_left_at - left_at < 1.0
+    line = gateway.log_line(request_id=received.request_id)
+    assert line["outcome"] == "client_gone"
+
+
+def test_a_client_that_pipelined_before_it_left_is_noticed_too(
+    gateway: Gateway, fake: FakeVllm
+) -> None:
+    client, received = open_request(
+        fake, gateway, "pipelined-and-left", stream=True, fake={"before_head": 30}
+    )
+
+    client.send_request("GET", "/v1/models")
+    client.sock.close()
+
+    wait_until(lambda: received.client_left_at)
+
+
+def test_a_hundred_abandoned_streams_leave_no_connection_behind(
+    gateway: Gateway, fake: FakeVllm
+) -> None:
+    opened = [
+        open_request(fake, gateway, f"abandoned-{n}", stream=True, fake={"interval": 30})
+        for n in range(100)
+    ]
+
+    for client, _ in opened:
+        client.sock.close()
+
+    for _, received in opened:
+        wait_until(lambda received=received: received.client_left_at)
+    assert gateway.chat().status == 200
+
+
+def test_a_whole_answer_gives_its_connection_back(
+    gateway: Gateway, received: Callable[[str], Received]
+) -> None:
+    with gateway.connect() as client:
+        connections = set()
+        for stream in (True, False, True):
+            body = chat_body(stream=stream)
+            client.send_request("POST", "/v1/chat/completions", body)
+            client.read_head()
+            client.read_body()
+            connections.add(received(client.request_id).connection)
+
+    assert len(connections) == 1
+
+
+def test_a_client_that_never_reads_is_cut(start_gateway: Any, fake: FakeVllm) -> None:
+    gateway = start_gateway(CLIENT_STALL_TIMEOUT_SECONDS=1)
+    gateway.wait_ready()
+    script = {"events": 200, "event_bytes": 100_000}
+    client, received = open_request(fake, gateway, "never-reads", stream=True, fake=script)
+
+    wait_until(lambda: received.client_left_at, 8.0)
+
+    line = gateway.log_line(request_id=received.request_id)
+    assert line["outcome"] == "client_stalled"
+    client.sock.close()
