@@ -1,6 +1,6 @@
 """The check before every request: is this a route of ours, and may this client use it?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask, Request, g, request
 from werkzeug.datastructures import Headers
@@ -25,12 +25,16 @@ JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: one key of one name, what it may do, and the header that carried it."""
+    """Who asks: one key of one name, what it may do, and the header that carried it.
+
+    `secret` is known to nobody but the holder of the key and this gateway.
+    """
 
     name: str
     key_id: str
     scopes: frozenset[str]
     source: str
+    secret: bytes = field(repr=False)
 
 
 def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
@@ -82,7 +86,8 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
         is_jwt = not direct and bearer.count(".") == 2 and bearer.startswith("ey")
         raise MissingOrInvalidKey(JWT_HINT if is_jwt else None)
     source = "X-API-Key" if direct else "Authorization"
-    return Principal(record.name, record.key_id, frozenset(record.scopes), source)
+    secret = bytes.fromhex(record.digest)
+    return Principal(record.name, record.key_id, frozenset(record.scopes), source, secret)
 
 
 def read_bearer(value: str) -> str:

@@ -97,7 +97,8 @@ def read_body(stream: Stream, length: int | None, limit: int) -> bytes:
 
 def _read_to_end(stream: Stream, limit: int) -> bytes:
     body = bytearray()
-    while data := stream.read(STEP_BYTES):
+    # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
+    while data := stream.read(min(STEP_BYTES, limit + 1 - len(body))):
         body += data
         if len(body) > limit:
             raise RequestTooLarge

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from app.errors import ClientGone
 
 READ, WRITE = 1, 2  # libev's event flags
 READ_AHEAD_BYTES = 64 * 1024
+# A refused upload is read on for a moment: a reset could reach the client before our answer.
+LINGER_SECONDS, LINGER_BYTES = 2.0, 32 * 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with zero seconds
 
@@ -28,7 +31,8 @@ class ClientConnection:
         self.sock = sock
         self.buffer = buffer
         self.is_busy = False
-        self.idle_since = 0.0
+        self.has_served = False
+        self.idle_since = time.monotonic()
         self._expects_continue = False
         self._resets = False
         self._interrupt: Callable[[BaseException], None] | None = None
@@ -117,4 +121,4 @@ class ClientConnection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.sock.close()
         else:
-            util.close_graceful(self.sock)
+            util.close_graceful(self.sock, LINGER_SECONDS, LINGER_BYTES)

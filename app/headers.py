@@ -1,5 +1,6 @@
 """Which header fields cross the gateway, each way."""
 
+import hmac
 import re
 from collections.abc import Iterable
 
@@ -30,11 +31,19 @@ NOT_PASSED_DOWN = frozenset(
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
-def to_upstream(client: Headers, request_id: str, *, has_body: bool) -> dict[str, str]:
-    """The few fields that the upstream may see; never a credential, a cookie or the client's id."""
+def to_upstream(
+    client: Headers, request_id: str, key_secret: bytes, *, has_body: bool
+) -> dict[str, str]:
+    """The few fields that the upstream may see; never a credential, a cookie or the client's id.
+
+    vLLM keys cached state by X-Session-ID; hashed with the API key's own secret, the sessions of
+    two keys never meet.
+    """
     passed = {name: client[name] for name in PASSED_UP if VISIBLE.fullmatch(client.get(name, "\n"))}
     if TRACEPARENT.fullmatch(client.get("traceparent", "")):
         passed["traceparent"] = client["traceparent"]
+    if session := client.get("X-Session-ID"):
+        passed["X-Session-ID"] = hmac.digest(key_secret, session.encode(), "sha256").hex()
     if has_body:
         passed["Content-Type"] = "application/json"
     passed["X-Request-Id"] = request_id

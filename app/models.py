@@ -12,7 +12,7 @@ from app.errors import ModelNotFound, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
 from app.proxy import refusal_of_upstream
-from app.routes import MODEL_ROUTE, find_model_id
+from app.routes import find_model_id
 from app.settings import Settings
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
@@ -33,11 +33,10 @@ class Models:
     def fetch(self) -> dict[str, Any] | Response:
         """The list, or the upstream's refusal as it goes to the client."""
         connection: ClientConnection = request.environ[CONNECTION]
-        call = Call(
-            "GET",
-            "/v1/models",
-            headers.to_upstream(request.headers, g.record.request_id, has_body=False),
+        passed = headers.to_upstream(
+            request.headers, g.record.request_id, g.principal.secret, has_body=False
         )
+        call = Call("GET", "/v1/models", passed)
         with connection.interruptible():
             hold_until_ready(self._instance, self._hold_seconds)
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
@@ -73,7 +72,7 @@ def list_models() -> Response:
     return listing if isinstance(listing, Response) else _json(listing)
 
 
-@bp.get(MODEL_ROUTE.path)
+@bp.get("/v1/models/<path:model_id>")
 def get_model(model_id: str) -> Response:
     """One model; the id is taken from the raw target, where a slash may be `%2F`."""
     models: Models = current_app.extensions["models"]

@@ -44,7 +44,9 @@ class Proxy:
         call = Call(
             method=route.method,
             path=route.path,
-            headers=headers.to_upstream(request.headers, g.record.request_id, has_body=True),
+            headers=headers.to_upstream(
+                request.headers, g.record.request_id, g.principal.secret, has_body=True
+            ),
             body=with_usage_wish(body) if asks_usage else body.raw,
         )
         with connection.interruptible():
@@ -107,8 +109,10 @@ def refusal_of_upstream(answer: Answer) -> Response:
     Raises UpstreamError for 401 and 403, which only say that the gateway is not set up.
     """
     status = answer.status
-    raw = answer.read(MAX_ERROR_BYTES) if (answer.length or 0) <= MAX_ERROR_BYTES else b""
-    answer.close()
+    try:
+        raw = answer.read(MAX_ERROR_BYTES)
+    except UpstreamError:
+        raw = b""
     if status in (401, 403):
         raise UpstreamError
     content = _readable_error(raw)

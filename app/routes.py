@@ -37,7 +37,7 @@ class Route:
 
 
 MODEL_PREFIX = "/v1/models/"
-MODEL_ROUTE = Route("GET", MODEL_PREFIX + "<path:model_id>", Access.INFERENCE)
+MODEL_ROUTE = Route("GET", MODEL_PREFIX + "{id}", Access.INFERENCE)
 
 RELAYED = (
     Route("POST", "/v1/chat/completions", Access.INFERENCE, Api.CHAT),

@@ -48,6 +48,11 @@ class _Tracked:
             return False
         return bool(super().is_connected)  # type: ignore[misc]
 
+    def connect(self) -> None:
+        """Make the connection anew; urllib3 keeps the object when the socket is gone."""
+        self.answers = 0
+        super().connect()  # type: ignore[misc]
+
     def getresponse(self) -> Any:
         """Read the head; raises StaleConnection only when not one byte of an answer came."""
         if self.answers:
@@ -198,23 +203,23 @@ class Answer:
     def read(self, limit: int = MAX_SMALL_BODY_BYTES) -> bytes:
         """The whole body, blocking this greenlet only; for answers that must be looked at.
 
-        Raises UpstreamLost when it breaks off, UpstreamError when it is larger than `limit`.
+        Raises UpstreamError when it breaks off or is larger than `limit`.
         """
         self._sock.settimeout(None)
-        body = self.decoder.feed(self.early) if self.early else b""
         try:
-            while not self.decoder.done:
+            body = self.decoder.feed(self.early)
+            while not self.decoder.done and len(body) <= limit:
                 data = self.recv(READ_BYTES)
-                if not data:
+                if data:
+                    body += self.decoder.feed(data)
+                else:
                     self.decoder.end()
-                    break
-                body += self.decoder.feed(data)
-                if len(body) > limit:
-                    raise UpstreamError
-        except OSError as error:
-            raise UpstreamLost from error
+        except (OSError, UpstreamLost) as error:
+            raise UpstreamError from error
         finally:
             self.finish()
+        if len(body) > limit:
+            raise UpstreamError
         return body
 
     def finish(self) -> None:

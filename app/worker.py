@@ -37,6 +37,7 @@ from app.wire import Exchange, send_error
 HEAD_SECONDS = 10.0
 TICK_SECONDS = 0.2
 RETIRED_IDLE_SECONDS = 30.0
+FIRST_REQUEST_SECONDS = 1.0
 
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
     LimitRequestLine: TargetTooLong,
@@ -69,9 +70,10 @@ class GatewayWorker(GeventWorker):
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(True)
+        name = sock.getsockname()  # a retired worker still serves when its listener is closed
         server = StreamServer(
             sock,
-            handle=lambda client, address: self.handle(sock, client, address),
+            handle=lambda client, address: self.handle(name, client, address),
             spawn=Pool(self.worker_connections),
         )
         if self.cfg.workers > 1:
@@ -105,7 +107,8 @@ class GatewayWorker(GeventWorker):
         """A newer worker takes over: finish what runs and answer what still comes here, no limit."""
         for server in servers:
             server.close()
-        while self._connections and not INSTANCE.is_draining:
+        # The pools count a connection from its accept on, before its greenlet has run at all.
+        while any(len(server.pool) for server in servers) and not INSTANCE.is_draining:
             self._close_idle(RETIRED_IDLE_SECONDS)
             self._tick()
 
@@ -117,9 +120,11 @@ class GatewayWorker(GeventWorker):
         return any(connection.is_busy for connection in self._connections)
 
     def _close_idle(self, seconds: float = 0.0) -> None:
-        before = time.monotonic() - seconds
+        """Close what has waited so long for its next request; a new connection is given a moment."""
+        now = time.monotonic()
         for connection in self._connections:
-            if not connection.is_busy and connection.idle_since <= before:
+            patience = seconds if connection.has_served else max(seconds, FIRST_REQUEST_SECONDS)
+            if not connection.is_busy and now - connection.idle_since >= patience:
                 connection.shut_reading()
 
     # Connections
@@ -132,6 +137,7 @@ class GatewayWorker(GeventWorker):
         self._connections.add(connection)
         try:
             while self._serve_next(connection, parser, listener, addr):
+                connection.has_served = True
                 connection.idle_since = time.monotonic()
         except OSError as error:
             self.log.debug("client connection lost: %s", error)
@@ -150,7 +156,7 @@ class GatewayWorker(GeventWorker):
         try:
             with gevent.Timeout(HEAD_SECONDS, RequestTimeout()):
                 request = next(parser)
-            exchange = Exchange(request, connection, (listener.getsockname(), addr), self.cfg)
+            exchange = Exchange(request, connection, (listener, addr), self.cfg)
             return exchange.serve(self.wsgi, last=not self.alive)
         except (NoMoreData, StopIteration):
             return False

@@ -74,6 +74,7 @@ class FakeVllm:
         self.defaults = defaults  # of every script
         self.received: list[Received] = []
         self.health_status = 200
+        self.drops: list[int] = []  # positions on a connection whose request gets no answer, once each
         self._connections = itertools.count()
 
     def sent(self, request_id: str) -> bytes:
@@ -84,8 +85,14 @@ class FakeVllm:
         """One connection, kept alive."""
         connection = next(self._connections)
         try:
-            while request := await read_request(reader, connection):
+            for position in itertools.count():
+                request = await read_request(reader, connection)
+                if request is None:
+                    return
                 self.received.append(request)
+                if position in self.drops:
+                    self.drops.remove(position)
+                    return
                 await self._answer_watched(request, reader, writer)
                 if writer.is_closing():
                     return

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parent.parent
 CHUNK_LINE = re.compile(rb"([0-9a-fA-F]+)\r\n")
 KEY = "sk-test-0123456789abcdef"
@@ -85,6 +87,11 @@ class Gateway:
                 self.process.kill()
                 self.process.wait()
 
+    def kill_workers(self) -> None:
+        """SIGKILL every worker; the master starts others."""
+        for worker in psutil.Process(self.process.pid).children():
+            worker.kill()
+
     def wait_ready(self) -> None:
         """Until the upstream has answered its first probe."""
         wait_until(lambda: self.request("GET", "/health/ready").status == 200)
@@ -128,7 +135,7 @@ class Gateway:
 
     def log_lines(self, **wanted: Any) -> list[dict[str, Any]]:
         """The JSON lines of the log that have these values."""
-        lines = [json.loads(line) for line in self.log_file.read_text().splitlines()]
+        lines = [json.loads(line) for line in self.log_file.read_text().split("\n")[:-1]]
         return [line for line in lines if all(line.get(k) == v for k, v in wanted.items())]
 
     def log_line(self, **wanted: Any) -> dict[str, Any]:

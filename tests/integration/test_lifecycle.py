@@ -1,0 +1,229 @@
+"""The gateway tells its state truly, ends without losing an answer, and is replaced unnoticed."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.fake_vllm import FakeVllm, FakeVllmThread
+from tests.gateway import KEY, ROOT, Gateway, free_port, wait_until
+
+
+def test_health_is_open_to_anyone_and_says_little(gateway: Gateway) -> None:
+    for target in ("/health", "/health/live", "/health/ready", "/health/startup"):
+        reply = gateway.request("GET", target)
+
+        assert reply.status == 200
+        assert set(reply.json()) == {"status", "phase", "seconds"}
+        assert reply.headers["cache-control"] == "no-store"
+
+
+def test_health_follows_the_upstream(tmp_path: Any) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
+        gateway.wait_ready()
+
+        upstream.fake.health_status = 503
+        wait_until(lambda: gateway.request("GET", "/health/ready").status == 503)
+
+        assert gateway.request("GET", "/health").json()["phase"] == "upstream_unavailable"
+        assert gateway.request("GET", "/health/live").status == 200
+        assert gateway.request("GET", "/health/startup").status == 200
+
+
+def test_before_the_first_readiness_everything_but_live_says_so(start_gateway: Any) -> None:
+    gateway = start_gateway(f"http://127.0.0.1:{free_port()}")
+
+    for target in ("/health", "/health/ready", "/health/startup"):
+        reply = gateway.request("GET", target)
+        assert (reply.status, reply.json()["phase"]) == (503, "model_loading")
+    assert gateway.request("GET", "/health/live").status == 200
+
+
+def test_a_request_is_held_until_the_model_is_ready(start_gateway: Any, fake: FakeVllm) -> None:
+    fake.health_status = 503
+    try:
+        gateway = start_gateway()
+        timer = threading.Timer(1.0, lambda: setattr(fake, "health_status", 200))
+        timer.start()
+        started = time.monotonic()
+
+        reply = gateway.chat()
+
+        assert reply.status == 200
+        assert time.monotonic() - started > 0.5
+    finally:
+        timer.cancel()
+        fake.health_status = 200
+
+
+def test_a_unix_socket_upstream_serves_as_well(tmp_path: Any) -> None:
+    with FakeVllmThread(str(tmp_path / "vllm.sock")) as upstream:
+        with Gateway(tmp_path, upstream.url) as gateway:
+            gateway.wait_ready()
+
+            reply = gateway.chat(stream_options={"include_usage": True})
+
+            assert reply.body == upstream.fake.sent(reply.request_id)
+
+
+def test_a_reused_connection_that_died_is_replaced_once(tmp_path: Any) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
+        gateway.wait_ready()
+        upstream.fake.drops = [1]
+
+        reply = gateway.chat(user="retried")
+
+        assert reply.status == 200
+        assert len([r for r in upstream.fake.received if b"retried" in r.body]) == 2
+
+
+def test_a_new_connection_that_died_is_not_tried_again(tmp_path: Any) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
+        gateway.wait_ready()
+        upstream.fake.health_status = 503  # its probes would reuse the pool's connection
+        time.sleep(4.5)  # beyond the idle limit of pooled connections
+        upstream.fake.drops = [0]
+
+        reply = gateway.chat(user="not-retried")
+
+        assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
+        assert len([r for r in upstream.fake.received if b"not-retried" in r.body]) == 1
+
+
+def test_sigterm_lets_a_short_stream_finish_and_refuses_new_work(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    gateway.wait_ready()
+    with gateway.open_chat(fake={"interval": 0.3, "events": 6}) as client, gateway.connect() as idle:
+        idle.send_request("GET", "/health/live")
+        idle.read_head()
+        idle.read_body()
+
+        gateway.process.send_signal(signal.SIGTERM)
+        stopped_at = time.monotonic()
+        assert idle.read_to_end() == b""
+        assert time.monotonic() - stopped_at < 1.0
+        refused = gateway.chat()
+        ready = gateway.request("GET", "/health/ready")
+        body = client.read_body()
+
+    assert (refused.status, refused.error_code) == (503, "draining")
+    assert (ready.status, ready.json()["phase"]) == (503, "draining")
+    assert client.is_whole
+    assert body.endswith(b"data: [DONE]\n\n")
+    assert gateway.process.wait(5) == 0
+
+
+def test_sigterm_ends_a_long_stream_with_an_error_event_and_a_cut(start_gateway: Any) -> None:
+    gateway = start_gateway(DRAIN_SECONDS=1)
+    gateway.wait_ready()
+    with gateway.open_chat(fake={"interval": 0.1, "events": 1000}) as client:
+        gateway.process.send_signal(signal.SIGTERM)
+        stopped_at = time.monotonic()
+        body = client.read_body()
+
+    assert body.count(b'"server_shutdown"') == 1
+    assert b"[DONE]" not in body
+    assert not client.is_whole
+    assert gateway.process.wait(5) == 0
+    assert 0.8 < time.monotonic() - stopped_at < 3.5
+
+
+def test_sigterm_answers_a_request_that_waits_for_its_first_byte(start_gateway: Any) -> None:
+    gateway = start_gateway(DRAIN_SECONDS=1)
+    gateway.wait_ready()
+    with gateway.connect() as client:
+        body = {"model": "m", "stream": True, "fake": {"before_head": 60}}
+        client.send_request("POST", "/v1/chat/completions", body)
+        gateway.process.send_signal(signal.SIGTERM)
+
+        assert client.read_head() == 503
+        assert b'"draining"' in client.read_body()
+    assert gateway.process.wait(5) == 0
+
+
+def test_sighup_loses_no_request_and_no_stream(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    gateway.wait_ready()
+    failures: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with gateway.connect() as client:
+            while not stop.is_set():
+                client.send_request("GET", "/v1/models")
+                if client.read_head() != 200:
+                    failures.append(client.status)
+                client.read_body()
+                if client.headers["connection"] == "close":
+                    client.sock.close()
+                    client.__init__(gateway.port)  # type: ignore[misc]
+
+    with gateway.open_chat(fake={"interval": 0.2, "events": 15}) as stream:
+        askers = [threading.Thread(target=ask) for _ in range(4)]
+        for asker in askers:
+            asker.start()
+        for _ in range(3):
+            gateway.process.send_signal(signal.SIGHUP)
+            time.sleep(0.5)
+        body = stream.read_body()
+        stop.set()
+        for asker in askers:
+            asker.join()
+
+    assert failures == []
+    assert stream.is_whole
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_killed_worker_hurts_only_its_own_streams(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    gateway.wait_ready()
+
+    gateway.kill_workers()
+
+    wait_until(lambda: answers(gateway))
+    assert gateway.chat().status == 200
+
+
+def answers(gateway: Gateway) -> bool:
+    try:
+        return gateway.request("GET", "/health/live").status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"PORT": "eighty"}, "PORT"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY"),
+        ({"DRAIN_SECONDS": "soon"}, "DRAIN_SECONDS"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
+        ({"VLLM_BASE_URL": "ftp://somewhere"}, "VLLM_BASE_URL"),
+        ({"API_KEYS_FILE": "/no/such/file"}, "API_KEYS_FILE"),
+        ({"API_KEYS_FILE": ""}, "API_KEYS_FILE"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_sentence(settings: dict[str, str], named: str) -> None:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    environ = {"API_KEYS_FILE": "README.md", **settings}
+
+    result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20)
+
+    assert result.returncode != 0
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert named in result.stderr
+
+
+def test_text_logs_are_for_people(start_gateway: Any) -> None:
+    gateway = start_gateway(LOG_FORMAT="text")
+    gateway.wait_ready()
+
+    gateway.request("GET", "/v1/models", headers={"X-API-Key": KEY})
+
+    lines = wait_until(lambda: [x for x in gateway.log_file.read_text().splitlines() if "/v1/models" in x])
+    assert " 200 GET /v1/models tester complete " in lines[0]
