@@ -24,7 +24,8 @@ try:
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
-bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+host = f"[{settings.host}]" if ":" in settings.host else settings.host
+bind = f"{host}:{settings.port}"
 workers = settings.web_concurrency
 worker_class = "app.worker.GatewayWorker"
 worker_connections = 2000
@@ -47,7 +48,7 @@ control_socket_disable = True
 logconfig_dict = logging_config(settings.log_format)
 accesslog = None
 
-SEND_BUFFER_BYTES = 64 * 1024  # by default a client that does not read may hold 2.8 MB of kernel memory
+SEND_BUFFER_BYTES = 64 * 1024  # else a client that does not read holds 2.8 MB of the kernel's
 
 
 def when_ready(server: Any) -> None:

@@ -6,7 +6,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
-from app.errors import GatewayError, RouteNotFound, render_error
+from app.error_body import render_error
+from app.errors import GatewayError, RouteNotFound
 from app.instance import INSTANCE, Instance
 from app.keys.shared import SharedKeys
 from app.keys.stores import FileStore

@@ -11,7 +11,7 @@ import gevent
 from gevent.hub import get_hub
 from gunicorn import util
 
-from app.errors import ClientGone
+from app.broken import ClientGone
 
 READ, WRITE = 1, 2  # libev's event flags
 READ_AHEAD_BYTES = 64 * 1024
@@ -42,10 +42,16 @@ class ClientConnection:
         """Wait for the first byte of a request; False when none came in time."""
         if self.buffer.buf.tell():
             return True
-        with gevent.Timeout(seconds, False):
+        patience = gevent.Timeout.start_new(seconds)
+        try:
             get_hub().wait(self._readable)
-            return True
-        return False
+        except gevent.Timeout as expired:
+            if expired is not patience:
+                raise
+            return False
+        finally:
+            patience.close()
+        return True
 
     def expect_continue(self) -> None:
         """The client waits for our consent before it sends its body."""

@@ -8,7 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import GatewayError, UpstreamLost, render_error
+from app.broken import UpstreamLost
+from app.error_body import render_error
+from app.errors import GatewayError
 from app.routes import Api
 from app.sse import EventBuffer, data_of, split_events
 from app.usage import Usage, UsageTail, merge, usage_of

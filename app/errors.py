@@ -1,4 +1,4 @@
-"""The exceptions that become answers, and the one place that renders them.
+"""The exceptions that become answers; how they look to a client is in error_body.py.
 
 GatewayError
 ├── BadRequest 400             malformed framing, Host or request line
@@ -19,16 +19,13 @@ GatewayError
 ├── UpstreamError 502          the upstream answered something unusable
 ├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining
 ├── UpstreamTimeout 504
-└── BrokenStream               after the head was sent: UpstreamLost, IdleTimeout,
-                               DeadlineExceeded, ServerShutdown, ClientStalled
+└── BrokenStream               after the head was sent: see broken.py
 
 4xx texts hold no value of a client or a setting and no run of digits: OpenCode retries a refusal
 whose body holds "500" or "429" anywhere (seen with opencode-ai 1.18.33).
 """
 
-from typing import Any, ClassVar
-
-import msgspec
+from typing import ClassVar
 
 
 class GatewayError(Exception):
@@ -247,76 +244,3 @@ class Draining(Unavailable):
 
     code = "draining"
     message = "This instance is shutting down."
-
-
-class BrokenStream(GatewayError):
-    """The answer ended early after its head was sent: an error event, then the cut."""
-
-    status = 502
-
-
-class UpstreamLost(BrokenStream):
-    """The upstream reset, truncated or left the stream unfinished."""
-
-    code = "upstream_lost"
-    message = "The upstream connection was lost."
-
-
-class IdleTimeout(BrokenStream):
-    """The upstream sent nothing for too long."""
-
-    type = "timeout_error"
-    code = "idle_timeout"
-    message = "The model server stopped sending."
-
-
-class DeadlineExceeded(BrokenStream):
-    """The whole request took longer than REQUEST_DEADLINE_SECONDS."""
-
-    type = "timeout_error"
-    code = "deadline_exceeded"
-    message = "The request took too long."
-
-
-class ServerShutdown(BrokenStream):
-    """The stream was still running when the drain ended."""
-
-    type = "overloaded_error"
-    code = "server_shutdown"
-    message = "This instance is shutting down."
-
-
-class ClientStalled(BrokenStream):
-    """The client read nothing for CLIENT_STALL_TIMEOUT_SECONDS; it is cut without a word."""
-
-    code = "client_stalled"
-
-
-class ClientGone(BaseException):
-    """The client left. A BaseException, so that no library between us and the socket swallows it."""
-
-
-ANTHROPIC_TYPES = {
-    404: "not_found_error",
-    413: "request_too_large",
-}
-
-
-def error_body(error: GatewayError, *, anthropic: bool = False) -> dict[str, Any]:
-    """The error as OpenAI's clients read it, or as Anthropic's do."""
-    if anthropic:
-        kind = ANTHROPIC_TYPES.get(error.status, error.type)
-        return {"type": "error", "error": {"type": kind, "message": error.message}}
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.type,
-            "param": error.param,
-            "code": error.code,
-        }
-    }
-
-
-def render_error(error: GatewayError, *, anthropic: bool = False) -> bytes:
-    """The error's body as JSON bytes."""
-    return msgspec.json.encode(error_body(error, anthropic=anthropic))

@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from app.errors import UpstreamLost
+from app.broken import UpstreamLost
 
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 MAX_LINE_BYTES = 8192

@@ -8,16 +8,19 @@ import msgspec
 from flask import Blueprint, Response, current_app, g, request
 
 from app import headers
+from app.answer import Answer
 from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.errors import GatewayError, UpstreamError, UpstreamTimeout, error_body
+from app.error_body import error_body
+from app.errors import GatewayError, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
-from app.relay import Limits, Relay
+from app.limits import Limits
+from app.relay import Relay
 from app.routes import RELAYED, Api, Route
 from app.settings import Settings
-from app.upstream import Answer, Call, Upstream
+from app.upstream import Call, Upstream
 from app.wire import CONNECTION
 
 MAX_ERROR_BYTES = 64 * 1024

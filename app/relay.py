@@ -9,41 +9,24 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from gevent.hub import Waiter, get_hub
 
+from app.answer import Answer
+from app.broken import BrokenStream, ClientGone, ClientStalled, ServerShutdown, UpstreamLost
 from app.connection import READ, WRITE, ClientConnection
 from app.dialects import Inspector
-from app.errors import (
-    ClientGone,
-    ClientStalled,
-    DeadlineExceeded,
-    GatewayError,
-    IdleTimeout,
-    ServerShutdown,
-    UpstreamLost,
-)
+from app.errors import GatewayError
 from app.framing import LAST_CHUNK, encode_chunk
+from app.limits import Limits
 from app.logs import RequestRecord
-from app.upstream import Answer
 
 READ_BYTES = 65536
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
 COMPLETE, GONE = "complete", "client_gone"
 log = logging.getLogger("gateway.relay")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Absolute CLOCK_MONOTONIC times for the first byte and the whole request; seconds between."""
-
-    first_byte_due: float
-    request_due: float
-    idle: float
-    stall: float
 
 
 class Relay:
@@ -60,6 +43,7 @@ class Relay:
         self._limits = limits
         self._record = record
         self._unsent: bytes | memoryview = b""
+        self._is_stalled = False  # the client takes no more, so the upstream is not read
         self._ending: str | None = None  # the outcome, once nothing but unsent bytes is left
         self._outcome: str | None = None
         self._is_parked = False
@@ -228,7 +212,8 @@ class Relay:
         self._unsent = b""
         if self._ending is not None:
             self._settle(self._ending)
-        elif self._writable.active:
+        elif self._is_stalled:
+            self._is_stalled = False
             self._writable.stop()
             self._last_progress = time.monotonic()
             self._readable.start(self._guard, self._on_readable)
@@ -237,7 +222,8 @@ class Relay:
     def _wait_for_client(self, *, has_moved: bool) -> None:
         if has_moved:
             self._last_progress = time.monotonic()
-        if not self._writable.active:
+        if not self._is_stalled:
+            self._is_stalled = True
             self._last_progress = time.monotonic()
             self._readable.stop()
             self._writable.start(self._guard, self._flush)
@@ -255,18 +241,14 @@ class Relay:
 
     # Time
 
-    def _next_limit(self) -> tuple[float, GatewayError]:
-        """When the nearest limit is reached if nothing moves, and what it means then."""
-        limits = self._limits
+    def _next_limit(self) -> tuple[float, BrokenStream]:
         if self._ending not in (None, COMPLETE):
             return self._last_progress + FAREWELL_SECONDS, ClientStalled()
-        if self._unsent:
-            nearest: tuple[float, GatewayError] = (self._last_progress + limits.stall, ClientStalled())
-        elif self._record.first_byte_at is None:
-            nearest = (limits.first_byte_due, IdleTimeout())
-        else:
-            nearest = (self._last_progress + limits.idle, IdleTimeout())
-        return nearest if nearest[0] < limits.request_due else (limits.request_due, DeadlineExceeded())
+        return self._limits.nearest(
+            self._last_progress,
+            is_stalled=self._is_stalled,
+            has_first_byte=self._record.first_byte_at is not None,
+        )
 
     def _arm_timer(self) -> None:
         """One timer for the whole answer: reads only note the time, and the timer looks at it."""

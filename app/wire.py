@@ -1,5 +1,6 @@
 """One exchange on the client's connection: a parsed request in, exactly one answer out."""
 
+import errno
 import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -9,8 +10,10 @@ import gevent
 from gunicorn import util
 from gunicorn.http import wsgi
 
+from app.broken import ClientGone
 from app.connection import ClientConnection
-from app.errors import ClientGone, GatewayError, render_error
+from app.error_body import render_error
+from app.errors import GatewayError
 from app.logs import RequestRecord, log_request
 from app.relay import GONE, Relay
 
@@ -63,6 +66,7 @@ class Exchange:
         if request._expected_100_continue:
             request._expected_100_continue = False
             connection.expect_continue()
+        self._response: Any
         self._response, self._environ = wsgi.create(
             request, connection.sock, peer or "", listener, cfg, response_class=Response
         )
@@ -97,7 +101,7 @@ class Exchange:
         content = b"".join(body)
         self._record.bytes_out = len(content)
         head = self._response.take_head()
-        with gevent.Timeout(SEND_SECONDS, TimeoutError()):
+        with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
             self._connection.sock.sendall(head if self._request.method == "HEAD" else head + content)
         return not self._response.should_close()
 

@@ -1,5 +1,6 @@
 """The gunicorn worker: serves connections, bounds their heads, watches clients, drains, retires."""
 
+import errno
 import time
 from typing import Any
 
@@ -22,7 +23,6 @@ from gunicorn.workers.ggevent import GeventWorker
 from app.connection import ClientConnection
 from app.errors import (
     BadRequest,
-    ClientGone,
     Draining,
     ExpectationFailed,
     GatewayError,
@@ -32,6 +32,7 @@ from app.errors import (
 )
 from app.instance import INSTANCE
 from app.logs import RequestRecord, log_request
+from app.settings import Settings
 from app.wire import Exchange, send_error
 
 HEAD_SECONDS = 10.0
@@ -39,6 +40,7 @@ TICK_SECONDS = 0.2
 RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 
+CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
     LimitRequestLine: TargetTooLong,
     LimitRequestHeaders: HeadersTooLarge,
@@ -68,6 +70,11 @@ class GatewayWorker(GeventWorker):
         if INSTANCE.is_draining:
             self._drain()
 
+    def _settings(self) -> Settings:
+        application: Any = self.wsgi
+        settings: Settings = application.extensions["settings"]
+        return settings
+
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(True)
         name = sock.getsockname()  # a retired worker still serves when its listener is closed
@@ -92,7 +99,7 @@ class GatewayWorker(GeventWorker):
 
         The listener stays open meanwhile, so that probes and new requests hear why.
         """
-        until = INSTANCE.get("draining_since") + self.wsgi.extensions["settings"].drain_seconds
+        until = INSTANCE.get("draining_since") + self._settings().drain_seconds
         while self._is_busy() and time.monotonic() < until:
             self._close_idle()
             self._tick()
@@ -108,7 +115,7 @@ class GatewayWorker(GeventWorker):
         for server in servers:
             server.close()
         # The pools count a connection from its accept on, before its greenlet has run at all.
-        while any(len(server.pool) for server in servers) and not INSTANCE.is_draining:
+        while any(server.pool for server in servers) and not INSTANCE.is_draining:
             self._close_idle(RETIRED_IDLE_SECONDS)
             self._tick()
 
@@ -140,7 +147,8 @@ class GatewayWorker(GeventWorker):
                 connection.has_served = True
                 connection.idle_since = time.monotonic()
         except OSError as error:
-            self.log.debug("client connection lost: %s", error)
+            if error.errno not in CLIENT_LEFT:
+                self.log.exception("connection failed")
         finally:
             self._connections.discard(connection)
             connection.close()

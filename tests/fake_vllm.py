@@ -19,7 +19,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MODEL = "fake/model-1"
-WORDS = "The capital of France is Paris. This answer comes from a scripted stand-in for vLLM.".split()
+WORDS = [
+    "The",
+    "capital",
+    "of",
+    "France",
+    "is",
+    "Paris.",
+    "This",
+    "answer",
+    "comes",
+    "from",
+    "a",
+    "scripted",
+    "stand-in",
+    "for",
+    "vLLM.",
+]
 
 
 @dataclass
@@ -254,8 +270,8 @@ async def read_request(reader: asyncio.StreamReader, connection: int) -> Receive
 
 async def send_plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
     """A small JSON answer."""
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
+    lines = (f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(body)}")
+    writer.write("\r\n".join((*lines, "", "")).encode() + body)
     await writer.drain()
 
 

@@ -25,4 +25,5 @@ class FileStore:
             with open(self.path, "rb") as file:
                 return file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
-            raise KeyFileError(f"the key file cannot be read: {os.strerror(error.errno or 0)}") from error
+            reason = os.strerror(error.errno or 0)
+            raise KeyFileError(f"the key file cannot be read: {reason}") from error

@@ -51,8 +51,6 @@ def received(fake: FakeVllm) -> Callable[[str], Received]:
     """What the upstream received for a request id of the gateway."""
 
     def find(request_id: str) -> Received:
-        return wait_until(
-            lambda: next((r for r in fake.received if r.request_id == request_id), None)
-        )
+        return wait_until(lambda: next((r for r in fake.received if r.request_id == request_id), None))
 
     return find

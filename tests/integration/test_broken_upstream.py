@@ -35,7 +35,9 @@ def test_a_stream_that_breaks_ends_with_an_error_event_and_a_cut(
     assert gateway.log_line(request_id=client.request_id)["outcome"] == "upstream_lost"
 
 
-@pytest.mark.parametrize("script", [{"finish_reason": None}, {"done": False}, {"finish_reason": "abort"}])
+@pytest.mark.parametrize(
+    "script", [{"finish_reason": None}, {"done": False}, {"finish_reason": "abort"}]
+)
 def test_a_stream_that_ends_politely_but_unfinished_is_broken(
     gateway: Gateway, script: dict[str, Any]
 ) -> None:
@@ -78,9 +80,7 @@ def test_an_error_that_the_upstream_reports_in_the_stream_is_passed_on_and_cut(
 
 
 def test_a_repetition_end_is_told_as_length(gateway: Gateway, fake: FakeVllm) -> None:
-    reply = gateway.chat(
-        fake={"finish_reason": "repetition"}, stream_options={"include_usage": True}
-    )
+    reply = gateway.chat(fake={"finish_reason": "repetition"}, stream_options={"include_usage": True})
 
     sent = fake.sent(reply.request_id)
     assert reply.body == sent.replace(b'"repetition"', b'"length"')

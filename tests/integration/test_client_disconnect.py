@@ -35,9 +35,7 @@ def open_request(server: FakeVllm, gateway: Gateway, marker: str, **fields: Any)
 def test_the_upstream_connection_closes_within_a_second(
     gateway: Gateway, fake: FakeVllm, request: pytest.FixtureRequest, stream: bool, script: Any
 ) -> None:
-    client, received = open_request(
-        fake, gateway, request.node.name, stream=stream, fake=script
-    )
+    client, received = open_request(fake, gateway, request.node.name, stream=stream, fake=script)
 
     left_at = time.monotonic()
     client.sock.close()
@@ -48,9 +46,7 @@ def test_the_upstream_connection_closes_within_a_second(
     assert line["outcome"] == "client_gone"
 
 
-def test_a_client_that_pipelined_before_it_left_is_noticed_too(
-    gateway: Gateway, fake: FakeVllm
-) -> None:
+def test_a_client_that_pipelined_before_it_left_is_noticed_too(gateway: Gateway, fake: FakeVllm) -> None:
     client, received = open_request(
         fake, gateway, "pipelined-and-left", stream=True, fake={"before_head": 30}
     )

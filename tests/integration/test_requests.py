@@ -33,7 +33,8 @@ MALFORMED = [
     (b"GET /health/live HTTP/1.1\r\nHost: g\r\n" + b"X: a\r\n" * 120 + b"\r\n", 431),
     (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nContent-Length: -1\r\n\r\n", 400),
     (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-    (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nContent-Length: 5\r\n"
+     b"Transfer-Encoding: chunked\r\n\r\n", 400),
     (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
     (b"POST /tokenize HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400),
 ]  # fmt: skip
@@ -73,7 +74,7 @@ def test_a_body_with_broken_chunks_is_a_400(gateway: Gateway, chunks: bytes) -> 
 def test_a_chunked_body_is_forwarded_whole(gateway: Gateway, received: Any) -> None:
     head = keyed_head("Content-Type: application/json", "Transfer-Encoding: chunked")
     with gateway.connect() as client:
-        client.sock.sendall(head + b"7\r\n{\"model\r\n6;x=y\r\n\": \"m\"\r\n1\r\n}\r\n0\r\n\r\n")
+        client.sock.sendall(head + b'7\r\n{"model\r\n6;x=y\r\n": "m"\r\n1\r\n}\r\n0\r\n\r\n')
 
         assert client.read_head() == 200
         assert received(client.request_id).body == b'{"model": "m"}'

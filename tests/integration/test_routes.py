@@ -65,9 +65,7 @@ def test_head_of_a_route_has_no_body(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("route", RELAYED, ids=lambda route: route.path)
-def test_every_relayed_route_reaches_exactly_its_own_path(
-    gateway: Gateway, received, route
-) -> None:
+def test_every_relayed_route_reaches_exactly_its_own_path(gateway: Gateway, received, route) -> None:
     reply = gateway.post(route.path + "?beta=true", {"model": "m"})
 
     assert reply.status == 200

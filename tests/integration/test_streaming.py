@@ -55,9 +55,7 @@ def test_events_with_crlf_line_ends_pass_unchanged(gateway: Gateway, fake: FakeV
 
 
 @pytest.mark.parametrize("target", ["/v1/messages", "/v1/responses"])
-def test_the_other_event_streams_pass_unchanged(
-    gateway: Gateway, fake: FakeVllm, target: str
-) -> None:
+def test_the_other_event_streams_pass_unchanged(gateway: Gateway, fake: FakeVllm, target: str) -> None:
     reply = gateway.post(target, {"model": "m", "stream": True})
 
     assert reply.status == 200
@@ -76,9 +74,7 @@ def test_a_plain_answer_passes_unchanged(
     assert reply.body == fake.sent(reply.request_id)
 
 
-def test_usage_that_only_the_gateway_asked_for_is_taken_out(
-    gateway: Gateway, fake: FakeVllm
-) -> None:
+def test_usage_that_only_the_gateway_asked_for_is_taken_out(gateway: Gateway, fake: FakeVllm) -> None:
     reply = gateway.chat(fake={"events": 4})
 
     sent = fake.sent(reply.request_id)

@@ -1,0 +1,131 @@
+"""An answer of the upstream: its head, and the connection on which its body comes."""
+
+import http.client
+import ssl
+import time
+from typing import Any
+
+from app.broken import UpstreamLost
+from app.errors import UpstreamError
+from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
+
+READ_BYTES = 65536
+MAX_SMALL_BODY_BYTES = 1024 * 1024
+
+
+class Answer:
+    """A head that was read, and the connection on which its body comes.
+
+    Owns the connection: exactly one of `release` (the body was read to its end) and `close` ends
+    it; either may be called again without effect. `early` is what was read along with the head.
+    """
+
+    def __init__(self, response: Any) -> None:
+        self.status: int = response.status
+        self.headers: list[tuple[str, str]] = list(response.headers.items())
+        self._response = response
+        self._sock = response.carrier
+        self._is_open = True
+        self.decoder = self._choose_decoder()
+        self.recv = self._sock.recv
+        self._sock.settimeout(0.0)
+        self.early = self._take_early()
+
+    def header(self, name: str) -> str:
+        """A response header's value, or an empty text."""
+        return str(self._response.headers.get(name, ""))
+
+    @property
+    def media_type(self) -> str:
+        """The content type without parameters, in lower case."""
+        return self.header("content-type").split(";", 1)[0].strip().lower()
+
+    @property
+    def length(self) -> int | None:
+        """The Content-Length, where it frames the body."""
+        declared = self.header("content-length")
+        return int(declared) if isinstance(self.decoder, LengthDecoder) and declared else None
+
+    def fileno(self) -> int:
+        """The socket to wait on."""
+        return int(self._sock.fileno())
+
+    def has_pending(self) -> bool:
+        """Whether bytes can be read that the kernel does not know of (TLS)."""
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+
+    def _choose_decoder(self) -> Decoder:
+        coding, declared = self.header("transfer-encoding").lower(), self.header("content-length")
+        if self.status in (204, 304):
+            return LengthDecoder(0)
+        if coding == "chunked" and not declared:
+            return ChunkedDecoder()
+        if coding or (declared and not (declared.isascii() and declared.isdigit())):
+            self.close()
+            raise UpstreamError
+        return LengthDecoder(int(declared)) if declared else CloseDecoder()
+
+    def _take_early(self) -> bytes:
+        try:
+            return bytes(self._head.fp.peek())
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return b""
+
+    @property
+    def _head(self) -> http.client.HTTPResponse:
+        head: http.client.HTTPResponse = self._response._original_response
+        return head
+
+    def read(self, limit: int = MAX_SMALL_BODY_BYTES) -> bytes:
+        """The whole body, blocking this greenlet only; for answers that must be looked at.
+
+        Raises UpstreamError when it breaks off or is larger than `limit`.
+        """
+        self._sock.settimeout(None)
+        try:
+            body = self.decoder.feed(self.early)
+            while not self.decoder.done and len(body) <= limit:
+                data = self.recv(READ_BYTES)
+                if data:
+                    body += self.decoder.feed(data)
+                else:
+                    self.decoder.end()
+        except (OSError, UpstreamLost) as error:
+            raise UpstreamError from error
+        finally:
+            self.finish()
+        if len(body) > limit:
+            raise UpstreamError
+        return body
+
+    def finish(self) -> None:
+        """`release` after a whole body, else `close`."""
+        if self.decoder.done and not self.decoder.surplus:
+            self.release()
+        else:
+            self.close()
+
+    def release(self) -> None:
+        """Give the connection back to the pool, where its framing allows that."""
+        if not self._is_open:
+            return
+        if self._head.will_close or isinstance(self.decoder, CloseDecoder):
+            self.close()
+            return
+        self._is_open = False
+        self._head.close()
+        self._sock.settimeout(None)
+        self._response.connection.idle_since = time.monotonic()
+        self._response.release_conn()
+
+    def close(self) -> None:
+        """Close the connection; vLLM aborts what it was generating for it."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        connection = self._response.connection
+        self._head.close()
+        if connection is not None:
+            connection.close()
+            self._response.release_conn()
+        self._sock.close()

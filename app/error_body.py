@@ -1,0 +1,32 @@
+"""What an error looks like in each API, and the one place that renders it."""
+
+from typing import Any
+
+import msgspec
+
+from app.errors import GatewayError
+
+ANTHROPIC_TYPES = {
+    404: "not_found_error",
+    413: "request_too_large",
+}
+
+
+def error_body(error: GatewayError, *, anthropic: bool = False) -> dict[str, Any]:
+    """The error as OpenAI's clients read it, or as Anthropic's do."""
+    if anthropic:
+        kind = ANTHROPIC_TYPES.get(error.status, error.type)
+        return {"type": "error", "error": {"type": kind, "message": error.message}}
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def render_error(error: GatewayError, *, anthropic: bool = False) -> bytes:
+    """The error's body as JSON bytes."""
+    return msgspec.json.encode(error_body(error, anthropic=anthropic))

@@ -1,0 +1,127 @@
+"""Connections to the upstream: one pool over TCP, TLS or a Unix socket, as a `requests` adapter."""
+
+import socket
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+CONNECT_SECONDS = 2.0
+# Below the 5 s of a uvicorn with default settings; vLLM behind our entrypoint keeps them longer.
+IDLE_SECONDS = 4.0
+POOL_SIZE = 1000  # connections kept; more may be open at once
+UNIX_HOST = "vllm"
+
+
+class StaleConnection(Exception):
+    """A pooled connection was closed by the upstream before it answered with a single byte."""
+
+
+class _Tracked:
+    """A pooled connection that knows whether it was used before and for how long it lay idle."""
+
+    sock: Any
+    answers = 0
+    idle_since = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """urllib3 asks before it reuses a connection."""
+        if self.answers and time.monotonic() - self.idle_since > IDLE_SECONDS:
+            return False
+        return bool(super().is_connected)  # type: ignore[misc]
+
+    def connect(self) -> None:
+        """Make the connection anew; urllib3 keeps the object when the socket is gone."""
+        self.answers = 0
+        super().connect()  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        """Read the head; raises StaleConnection only when not one byte of an answer came."""
+        if self.answers:
+            self._wait_for_first_byte()
+        self.answers += 1
+        carrier = self.sock  # http.client forgets the socket of an answer that ends with it
+        response = super().getresponse()  # type: ignore[misc]
+        response.carrier = carrier
+        return response
+
+    def _wait_for_first_byte(self) -> None:
+        try:
+            # A TLS socket cannot peek; there a stale connection is an ordinary failure.
+            if isinstance(self.sock, ssl.SSLSocket) or self.sock.recv(1, socket.MSG_PEEK):
+                return
+        except ConnectionError:
+            pass
+        raise StaleConnection
+
+
+class PlainConnection(_Tracked, HTTPConnection):
+    """TCP without TLS."""
+
+
+class TlsConnection(_Tracked, HTTPSConnection):
+    """TCP with TLS."""
+
+
+class UnixConnection(PlainConnection):
+    """HTTP over a Unix socket; the pool's host is its path."""
+
+    socket_path = ""
+
+    def _new_conn(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(CONNECT_SECONDS)
+            sock.connect(self.socket_path)
+        except OSError as error:
+            sock.close()
+            raise NewConnectionError(self, f"cannot connect: {error}") from error
+        return sock
+
+
+class UpstreamAdapter(HTTPAdapter):
+    """One pool to one server, whatever a request's URL says; no cookies, proxies or redirects."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(max_retries=0)
+        self.pool = _make_pool(base_url)
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
+        """Every request goes to the one server that was configured."""
+        return self.pool
+
+    def cert_verify(self, *_args: Any) -> None:
+        """The pool was made with its certificates."""
+
+    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
+        """The path from the route table, untouched."""
+        return str(request.url)
+
+    def build_response(self, _request: requests.PreparedRequest, response: Any) -> Any:
+        """urllib3's response is all that is needed."""
+        return response
+
+
+def _make_pool(base_url: str) -> HTTPConnectionPool:
+    parts = urlsplit(base_url)
+    if parts.scheme == "https":
+        tls = HTTPSConnectionPool(
+            parts.hostname or "", parts.port, maxsize=POOL_SIZE, ca_certs=certifi.where()
+        )
+        tls.ConnectionCls = TlsConnection
+        return tls
+    pool = HTTPConnectionPool(parts.hostname or UNIX_HOST, parts.port, maxsize=POOL_SIZE)
+    if parts.scheme == "unix":
+        members = {"socket_path": parts.path}
+        pool.ConnectionCls = type("BoundUnixConnection", (UnixConnection,), members)
+    else:
+        pool.ConnectionCls = PlainConnection
+    return pool
