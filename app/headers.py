@@ -31,9 +31,7 @@ NOT_PASSED_DOWN = frozenset(
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
-def to_upstream(
-    client: Headers, request_id: str, key_secret: bytes, *, has_body: bool
-) -> dict[str, str]:
+def to_upstream(client: Headers, request_id: str, key_secret: bytes, *, has_body: bool) -> dict[str, str]:
     """The few fields that the upstream may see; never a credential, a cookie or the client's id.
 
     vLLM keys cached state by X-Session-ID; hashed with the API key's own secret, the sessions of

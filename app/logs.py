@@ -105,9 +105,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": as_json if log_format == "json" else as_text},
-        "handlers": {
-            "stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stdout}
-        },
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stdout}},
         "root": {"level": "INFO", "handlers": ["stdout"]},
         "loggers": {
             "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},

@@ -33,9 +33,7 @@ class Models:
     def fetch(self) -> dict[str, Any] | Response:
         """The list, or the upstream's refusal as it goes to the client."""
         connection: ClientConnection = request.environ[CONNECTION]
-        passed = headers.to_upstream(
-            request.headers, g.record.request_id, g.principal.secret, has_body=False
-        )
+        passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=False)
         call = Call("GET", "/v1/models", passed)
         with connection.interruptible():
             hold_until_ready(self._instance, self._hold_seconds)

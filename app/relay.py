@@ -35,9 +35,7 @@ class Relay:
     It stands in the place of a WSGI body; our worker recognises it and calls `run`.
     """
 
-    def __init__(
-        self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord
-    ) -> None:
+    def __init__(self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord) -> None:
         self._answer = answer
         self._inspector = inspector
         self._limits = limits

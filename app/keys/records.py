@@ -147,7 +147,5 @@ def _refuse_shared_keys(records: list[KeyRecord]) -> None:
     names: dict[str, str] = {}
     for record in records:
         if record.digest in names:
-            raise KeyFileError(
-                f"one key stands twice, under {names[record.digest]!r} and {record.name!r}"
-            )
+            raise KeyFileError(f"one key stands twice, under {names[record.digest]!r} and {record.name!r}")
         names[record.digest] = record.name

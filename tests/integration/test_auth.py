@@ -41,9 +41,7 @@ def several(tmp_path_factory: pytest.TempPathFactory, upstream: Any) -> Any:
         ({"X-API-Key": OTHER, "Authorization": "Bearer sk-other-second-0123456789"}, "X-API-Key"),
     ],
 )
-def test_a_key_in_either_header_is_accepted(
-    several: Gateway, headers: dict[str, str], source: str
-) -> None:
+def test_a_key_in_either_header_is_accepted(several: Gateway, headers: dict[str, str], source: str) -> None:
     reply = several.request("GET", "/v1/models", headers=headers)
 
     assert reply.status == 200

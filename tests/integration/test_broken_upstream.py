@@ -35,9 +35,7 @@ def test_a_stream_that_breaks_ends_with_an_error_event_and_a_cut(
     assert gateway.log_line(request_id=client.request_id)["outcome"] == "upstream_lost"
 
 
-@pytest.mark.parametrize(
-    "script", [{"finish_reason": None}, {"done": False}, {"finish_reason": "abort"}]
-)
+@pytest.mark.parametrize("script", [{"finish_reason": None}, {"done": False}, {"finish_reason": "abort"}])
 def test_a_stream_that_ends_politely_but_unfinished_is_broken(
     gateway: Gateway, script: dict[str, Any]
 ) -> None:
@@ -49,12 +47,8 @@ def test_a_stream_that_ends_politely_but_unfinished_is_broken(
     assert not client.is_whole
 
 
-@pytest.mark.parametrize(
-    ("target", "code"), [("/v1/messages", None), ("/v1/responses", "upstream_lost")]
-)
-def test_the_error_event_has_the_shape_of_its_api(
-    gateway: Gateway, target: str, code: str | None
-) -> None:
+@pytest.mark.parametrize(("target", "code"), [("/v1/messages", None), ("/v1/responses", "upstream_lost")])
+def test_the_error_event_has_the_shape_of_its_api(gateway: Gateway, target: str, code: str | None) -> None:
     with gateway.connect() as client:
         client.send_request("POST", target, {"model": "m", "stream": True, "fake": {"done": False}})
         client.read_head()

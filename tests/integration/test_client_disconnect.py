@@ -57,12 +57,9 @@ def test_a_client_that_pipelined_before_it_left_is_noticed_too(gateway: Gateway,
     wait_until(lambda: received.client_left_at)
 
 
-def test_a_hundred_abandoned_streams_leave_no_connection_behind(
-    gateway: Gateway, fake: FakeVllm
-) -> None:
+def test_a_hundred_abandoned_streams_leave_no_connection_behind(gateway: Gateway, fake: FakeVllm) -> None:
     opened = [
-        open_request(fake, gateway, f"abandoned-{n}", stream=True, fake={"interval": 30})
-        for n in range(100)
+        open_request(fake, gateway, f"abandoned-{n}", stream=True, fake={"interval": 30}) for n in range(100)
     ]
 
     for client, _ in opened:

@@ -46,9 +46,7 @@ def keyed_head(*lines: str) -> bytes:
 
 
 @pytest.mark.parametrize(("raw", "status"), MALFORMED)
-def test_a_malformed_request_is_refused_in_json_and_closed(
-    gateway: Gateway, raw: bytes, status: int
-) -> None:
+def test_a_malformed_request_is_refused_in_json_and_closed(gateway: Gateway, raw: bytes, status: int) -> None:
     with gateway.connect() as client:
         client.sock.sendall(raw)
 

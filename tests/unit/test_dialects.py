@@ -1,0 +1,159 @@
+"""When a stream is whole in each API, and the few bytes that may change on the way."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.broken import IdleTimeout, UpstreamLost
+from app.dialects import ChatInspector, Inspector, MessagesInspector, ResponsesInspector
+from app.usage import Usage
+from tests.fake_vllm import Script, chat_events, completion, messages_events, responses_events
+from tests.unit.test_framing import cuts
+
+ASKED = {"model": "m", "stream_options": {"include_usage": True}}
+
+
+def run(inspector: Inspector, stream: bytes, sizes: tuple[int, ...] = (64,)) -> bytes:
+    passed = b""
+    for piece in cuts(stream, list(sizes)):
+        passed += inspector.feed(piece)
+        if inspector.failure is not None:
+            return passed
+    return passed + inspector.end()
+
+
+@given(st.integers(0, 5), st.integers(1, 4), st.lists(st.integers(1, 90), min_size=1, max_size=5))
+def test_a_whole_chat_stream_passes_unchanged_however_it_is_cut(
+    events: int, choices: int, sizes: list[int]
+) -> None:
+    stream = b"".join(chat_events({**ASKED, "n": choices}, Script(events=events)))
+    inspector = ChatInspector(choices=choices, drop_usage=False)
+
+    assert run(inspector, stream, tuple(sizes)) == stream
+    assert inspector.failure is None
+    assert inspector.usage == Usage(7, events, 3)
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=5))
+def test_only_the_usage_event_is_taken_out(sizes: list[int]) -> None:
+    events = chat_events(ASKED, Script(events=3))
+    inspector = ChatInspector(choices=1, drop_usage=True)
+
+    assert run(inspector, b"".join(events), tuple(sizes)) == b"".join(events[:-2] + events[-1:])
+
+
+def test_generated_text_about_usage_is_only_text() -> None:
+    text = 'set "usage" {"error": 1} [DONE] "finish_reason":"stop"'
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    event = b"data: " + json.dumps({"choices": [choice]}, separators=(",", ":")).encode() + b"\n\n"
+    stream = event + b"".join(chat_events(ASKED, Script(events=1)))
+
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    assert run(inspector, stream) == stream
+    assert inspector.failure is None
+
+
+def test_comments_and_spaced_json_pass() -> None:
+    final = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    stream = b": ping\n\ndata: " + json.dumps(final).encode() + b"\n\ndata: [DONE]\n\n"
+    inspector = ChatInspector(choices=1, drop_usage=True)
+
+    assert run(inspector, stream) == stream
+    assert inspector.failure is None
+
+
+@pytest.mark.parametrize(
+    ("script", "choices"),
+    [
+        (Script(finish_reason=None), 1),
+        (Script(finish_reason="abort"), 1),
+        (Script(finish_reason="error"), 1),
+        (Script(finish_reason="new_reason"), 1),
+        (Script(done=False), 1),
+        (Script(), 2),
+    ],
+)
+def test_an_unfinished_chat_stream_never_tells_done(script: Script, choices: int) -> None:
+    inspector = ChatInspector(choices=choices, drop_usage=False)
+
+    passed = run(inspector, b"".join(chat_events(ASKED, script)))
+
+    assert isinstance(inspector.failure, UpstreamLost)
+    assert b"[DONE]" not in passed
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_chat_stream_cut_between_events_is_broken(count: int) -> None:
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    run(inspector, b"".join(chat_events(ASKED, Script(events=5))[:count]))
+
+    assert isinstance(inspector.failure, UpstreamLost)
+
+
+@pytest.mark.parametrize(
+    ("kind", "events"), [(MessagesInspector, messages_events), (ResponsesInspector, responses_events)]
+)
+def test_the_other_streams_are_whole_with_their_last_event(kind: Any, events: Any) -> None:
+    stream = b"".join(events(ASKED, Script(events=4)))
+    whole, broken = kind(), kind()
+
+    assert run(whole, stream) == stream
+    assert whole.failure is None
+    assert whole.usage == Usage(7, 4)
+    run(broken, b"".join(events(ASKED, Script(done=False))))
+    assert isinstance(broken.failure, UpstreamLost)
+
+
+@pytest.mark.parametrize("kind", ["response.incomplete", "response.failed"])
+def test_a_response_may_end_without_success(kind: str) -> None:
+    inspector = ResponsesInspector()
+
+    run(inspector, b'data: {"type":"%b","response":{}}\n\n' % kind.encode())
+
+    assert inspector.failure is None
+
+
+def test_an_error_event_follows_a_half_event_as_one_of_its_own(monkeypatch: Any) -> None:
+    monkeypatch.setattr("app.sse.MAX_HELD_BYTES", 10)
+    inspector = ChatInspector(choices=1, drop_usage=False)
+    inspector.feed(b'data: {"half of a very long event')
+
+    told = inspector.failure_event(IdleTimeout())
+
+    assert told.startswith(b"\n\ndata: ")
+    assert json.loads(told.strip().removeprefix(b"data: "))["error"]["code"] == "idle_timeout"
+
+
+def test_usage_of_a_plain_answer_is_read_from_its_tail() -> None:
+    body = json.dumps(completion(ASKED, Script(events=4, event_bytes=100_000))).encode()
+    inspector = Inspector()
+
+    assert run(inspector, body, (1000,)) == body
+    assert inspector.usage == Usage(7, 4, 3)
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+def test_any_bytes_pass_or_break_but_never_crash(stream: bytes, sizes: list[int]) -> None:
+    for inspector in (
+        Inspector(),
+        ChatInspector(choices=1, drop_usage=True),
+        MessagesInspector(),
+        ResponsesInspector(),
+    ):
+        passed = run(inspector, stream, tuple(sizes))
+        assert stream.startswith(passed)
+
+
+@given(st.text(alphabet='{}[]":,usage choiesfn_rato0123', max_size=80))
+def test_any_json_in_an_event_is_survived(text: str) -> None:
+    for inspector in (
+        ChatInspector(choices=1, drop_usage=True),
+        MessagesInspector(),
+        ResponsesInspector(),
+    ):
+        run(inspector, b"data: " + text.encode() + b"\n\n")

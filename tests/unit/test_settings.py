@@ -1,0 +1,68 @@
+"""Settings are read once, typed, and refused in one sentence."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> str:
+    file = tmp_path / "keys.json"
+    file.write_text("{}")
+    return str(file)
+
+
+def test_defaults_are_those_of_the_contract(keys_file: str) -> None:
+    settings = load_settings({"API_KEYS_FILE": keys_file})
+
+    assert (settings.port, settings.host, settings.web_concurrency) == (8080, "127.0.0.1", 2)
+    assert settings.vllm_base_url == "http://127.0.0.1:8000"
+    assert settings.drain_seconds == 7
+    assert settings.max_request_bytes == 20 * 1024 * 1024
+
+
+def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
+    assert load_settings({"API_KEYS_FILE": keys_file, "PORT": " "}).port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "0"), ("PORT", "70000"), ("PORT", "8080.5"), ("WEB_CONCURRENCY", "-1"), ("DRAIN_SECONDS", "nan"),
+     ("DRAIN_SECONDS", "inf"), ("STREAM_IDLE_TIMEOUT_SECONDS", "0"), ("MAX_REQUEST_BYTES", "20MB"),
+     ("LOG_FORMAT", "JSON"), ("TRUSTED_PROXY_HOPS", "one"), ("VLLM_BASE_URL", "localhost:8000"),
+     ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"), ("VLLM_BASE_URL", "http://u:p@h"),
+     ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("API_KEYS_FILE", "/no/such/file")],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_file: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"API_KEYS_FILE": keys_file, name: value})
+
+    text = str(caught.value)
+    assert text.startswith(f"{name}={value!r} is not valid: expected ")
+    assert "\n" not in text
+
+
+def test_no_key_source_is_refused() -> None:
+    with pytest.raises(SettingsError, match="API_KEYS_FILE"):
+        load_settings({"GCP_PROJECT": "p"})
+
+
+@pytest.mark.parametrize("url", ["http://h", "http://h:1/", "https://h.example", "unix:///run/v.sock"])
+def test_each_kind_of_upstream_is_accepted(url: str, keys_file: str) -> None:
+    assert load_settings({"API_KEYS_FILE": keys_file, "VLLM_BASE_URL": url}).vllm_base_url == url
+
+
+def test_the_readme_lists_exactly_the_settings_with_their_defaults() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    defaults = {field.upper(): getattr(Settings(), field) for field in Settings.__struct_fields__}
+
+    assert [name for name, _ in rows] == list(defaults)
+    for name, shown in rows:
+        value = defaults[name]
+        text = shown.strip().strip("`")
+        assert text == ("–" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
