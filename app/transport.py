@@ -6,9 +6,9 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -114,7 +114,7 @@ def _make_pool(base_url: str) -> HTTPConnectionPool:
     parts = urlsplit(base_url)
     if parts.scheme == "https":
         tls = HTTPSConnectionPool(
-            parts.hostname or "", parts.port, maxsize=POOL_SIZE, ca_certs=certifi.where()
+            parts.hostname or "", parts.port, maxsize=POOL_SIZE, ca_certs=DEFAULT_CA_BUNDLE_PATH
         )
         tls.ConnectionCls = TlsConnection
         return tls

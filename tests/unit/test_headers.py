@@ -1,0 +1,68 @@
+"""Header fields cross by rule, each way."""
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from app.headers import NOT_PASSED_DOWN, to_client, to_upstream
+
+HOP_BY_HOP = ["Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "TE", "Transfer-Encoding"]
+
+
+def up(secret: bytes = b"s", **fields: str) -> dict[str, str]:
+    headers = Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    return to_upstream(headers, "req_1", secret, has_body=True)
+
+
+def test_only_named_fields_go_up() -> None:
+    passed = up(Accept="*/*", anthropic_beta="b", Cookie="c", Authorization="a", X_Forwarded_For="1.2.3.4")
+
+    assert passed == {
+        "Accept": "*/*",
+        "anthropic-beta": "b",
+        "Content-Type": "application/json",
+        "X-Request-Id": "req_1",
+    }
+
+
+@pytest.mark.parametrize("value", ["\x01", "\xff", "a\tb"])
+def test_a_value_with_odd_characters_stays_behind(value: str) -> None:
+    assert "Accept" not in up(Accept=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_valid"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", False),
+        ("nonsense", False),
+    ],
+)
+def test_only_a_valid_traceparent_goes_up(value: str, is_valid: bool) -> None:
+    assert ("traceparent" in up(traceparent=value)) is is_valid
+
+
+def test_sessions_of_two_keys_never_meet() -> None:
+    one, same, other = up(b"1", X_Session_ID="s"), up(b"1", X_Session_ID="s"), up(b"2", X_Session_ID="s")
+
+    assert one["X-Session-ID"] == same["X-Session-ID"] != other["X-Session-ID"]
+
+
+@pytest.mark.parametrize("name", [*HOP_BY_HOP, *sorted(NOT_PASSED_DOWN)])
+def test_fields_of_the_hop_and_of_the_host_stay_behind(name: str) -> None:
+    assert to_client([(name, "x"), (name.upper(), "x")], is_stream=False) == []
+
+
+def test_a_field_named_in_connection_stays_behind() -> None:
+    fields = [("X-Foo", "1"), ("X-Bar", "2"), ("Connection", "close, x-foo")]
+
+    assert to_client(fields, is_stream=False) == [("X-Bar", "2")]
+
+
+def test_meaningful_fields_pass_with_their_repetitions() -> None:
+    fields = [("Content-Type", "text/event-stream"), ("X-A", "1"), ("X-A", "2"), ("Cache-Control", "private")]
+
+    assert to_client(fields, is_stream=False) == fields
+    assert ("Cache-Control", "no-cache, no-transform") in to_client(fields, is_stream=True)
+    assert ("Cache-Control", "private") not in to_client(fields, is_stream=True)

@@ -1,0 +1,81 @@
+"""Shared memory: what one process stores, the others see, and only one at a time writes."""
+
+import multiprocessing
+import time
+
+from app.instance import Instance
+
+fork = multiprocessing.get_context("fork")
+
+
+def in_child(work: object, *arguments: object) -> None:
+    child = fork.Process(target=work, args=arguments)  # type: ignore[arg-type]
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+
+
+def store(instance: Instance) -> None:
+    instance.set("ready_since", 12.5)
+    with instance.lock():
+        instance.publish_keys(b"from the child")
+
+
+def test_a_child_process_changes_what_its_parent_reads() -> None:
+    instance = Instance()
+
+    in_child(store, instance)
+
+    assert instance.is_ready
+    assert instance.get("ready_since") == 12.5
+    assert instance.read_keys() == (1, b"from the child")
+
+
+def test_nothing_is_known_at_first() -> None:
+    instance = Instance()
+
+    assert not instance.is_ready
+    assert not instance.is_draining
+    assert instance.key_generation == 0
+    assert 0 < instance.get("started_at") <= time.monotonic()
+
+
+def test_each_set_replaces_the_one_before() -> None:
+    instance = Instance()
+
+    for turn in range(5):
+        with instance.lock():
+            instance.publish_keys(b"x" * (5 - turn))
+        assert instance.read_keys() == (turn + 1, b"x" * (5 - turn))
+
+
+def add_many(instance: Instance) -> None:
+    for _ in range(200):
+        with instance.lock():
+            _, before = instance.read_keys()
+            instance.publish_keys(b"%d" % (int(before or b"0") + 1))
+
+
+def test_the_lock_lets_no_write_get_lost() -> None:
+    instance = Instance()
+    children = [fork.Process(target=add_many, args=(instance,)) for _ in range(3)]
+
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(30)
+
+    assert instance.read_keys() == (600, b"600")
+
+
+def die_with_the_lock(instance: Instance) -> None:
+    context = instance.lock()
+    context.__enter__()
+
+
+def test_a_process_that_dies_with_the_lock_gives_it_back() -> None:
+    instance = Instance()
+    in_child(die_with_the_lock, instance)
+
+    with instance.lock():
+        instance.publish_keys(b"still possible")
