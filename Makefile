@@ -22,7 +22,7 @@ demo: $(VENV)/gateway  ## the gateway in front of a scripted stand-in for vLLM
 test: check test-fast  ## everything
 
 test-fast: $(VENV)/dev  ## unit and integration tests, under a minute
-	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/integration
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
 check: $(VENV)/dev  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -440,9 +440,10 @@ class FakeVllmThread:
         self._started.set()
         await self._stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
             task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def run(port: int) -> None:

@@ -84,7 +84,6 @@ class Gateway:
             for member in family:
                 member.kill()
             self.process.wait()
-            psutil.wait_procs(family[:-1], timeout=5)
 
     def kill_workers(self) -> None:
         """SIGKILL every worker; the master starts others."""

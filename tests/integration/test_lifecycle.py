@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -82,16 +83,17 @@ def test_a_reused_connection_that_died_is_replaced_once(tmp_path: Any) -> None:
 
 
 def test_a_new_connection_that_died_is_not_tried_again(tmp_path: Any) -> None:
-    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
         gateway.wait_ready()
-        upstream.fake.health_status = 503  # its probes would reuse the pool's connection
-        time.sleep(4.5)  # beyond the idle limit of pooled connections
-        upstream.fake.drops = [0]
+        with ExitStack() as busy:
+            for _ in range(4):  # more than the probes can have left in the pool
+                busy.enter_context(gateway.open_chat(fake={"interval": 30}))
+            upstream.fake.drops = [0]
 
-        reply = gateway.chat(user="not-retried")
+            reply = gateway.chat(user="not-retried")
 
-        assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
-        assert len([r for r in upstream.fake.received if b"not-retried" in r.body]) == 1
+    assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
+    assert len([r for r in upstream.fake.received if b"not-retried" in r.body]) == 1
 
 
 def test_sigterm_lets_a_short_stream_finish_and_refuses_new_work(start_gateway: Any) -> None:

@@ -33,7 +33,8 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "0"), ("PORT", "70000"), ("PORT", "8080.5"), ("WEB_CONCURRENCY", "-1"),
-     ("DRAIN_SECONDS", "nan"), ("DRAIN_SECONDS", "inf"), ("STREAM_IDLE_TIMEOUT_SECONDS", "0"), ("MAX_REQUEST_BYTES", "20MB"),
+     ("DRAIN_SECONDS", "nan"), ("DRAIN_SECONDS", "inf"), ("STREAM_IDLE_TIMEOUT_SECONDS", "0"),
+     ("MAX_REQUEST_BYTES", "20MB"),
      ("LOG_FORMAT", "JSON"), ("TRUSTED_PROXY_HOPS", "one"), ("VLLM_BASE_URL", "localhost:8000"),
      ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"), ("VLLM_BASE_URL", "http://u:p@h"),
      ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("API_KEYS_FILE", "/no/such/file")],
