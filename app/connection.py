@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.hub import get_hub
@@ -21,6 +21,13 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with zero seconds
 
 
+class Closable(Protocol):
+    """Something that must not outlive its request."""
+
+    def close(self) -> None:
+        """End it; again without effect."""
+
+
 class ClientConnection:
     """Owns the accepted socket: knows whether a request runs on it, and notices a client that leaves.
 
@@ -31,6 +38,7 @@ class ClientConnection:
         self.sock = sock
         self.buffer = buffer
         self.is_busy = False
+        self.answer: Closable | None = None  # of the upstream, for the request that runs here
         self.has_served = False
         self.idle_since = time.monotonic()
         self._expects_continue = False
@@ -107,6 +115,12 @@ class ClientConnection:
         self.buffer.unread(kept)
         if len(kept) > READ_AHEAD_BYTES:
             self._readable.stop()  # a client that floods is noticed when we next write
+
+    def end_answer(self) -> None:
+        """The request is over: whatever happened, its upstream connection is not left open."""
+        if self.answer is not None:
+            self.answer.close()
+            self.answer = None
 
     def shut_reading(self) -> None:
         """Make the next read of a request see the end of the connection."""

@@ -55,12 +55,10 @@ class Proxy:
         with connection.interruptible():
             hold_until_ready(self._instance, self._settings.startup_hold_seconds)
             limits = self._limits()
-            answer = self._open(call, limits)
+            connection.answer = answer = self._open(call, limits)
             if answer.status >= 400:
                 return refusal_of_upstream(answer)
-        if body.is_stream and answer.media_type != EVENT_STREAM:
-            answer.close()
-            raise UpstreamError
+        check_usable(answer, is_stream=body.is_stream)
         inspector = choose_inspector(
             route.api, streamed=body.is_stream, choices=body.choices, drop_usage=asks_usage
         )
@@ -92,6 +90,14 @@ class Proxy:
         seconds = min(limits.first_byte_due, limits.request_due) - time.monotonic()
         with gevent.Timeout(max(0.001, seconds), UpstreamTimeout()):
             return self._upstream.open(call)
+
+
+def check_usable(answer: Answer, *, is_stream: bool) -> None:
+    """Raises UpstreamError for what is no success, or no readable stream where one was asked for."""
+    is_readable = answer.header("content-encoding").lower() in ("", "identity")
+    is_events = answer.media_type == EVENT_STREAM and is_readable
+    if not 200 <= answer.status < 300 or (is_stream and not is_events):
+        raise UpstreamError
 
 
 def _respond(answer: Answer, relay: Relay) -> Response:

@@ -174,9 +174,14 @@ class Relay:
             self._advance(b"")
 
     def _fail(self, error: GatewayError, body: bytes = b"") -> None:
-        """Send the last good bytes and the error event; the missing end shows the cut."""
+        """Free the upstream; send the last good bytes and the error event, and no end behind them."""
+        self._readable.stop()
+        self._answer.close()
         self._ending = error.code
+        self._last_progress = time.monotonic()
         self._send(body + self._inspector.failure_event(error))
+        if self._outcome is None:
+            self._arm_timer()
 
     # To the client
 

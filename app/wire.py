@@ -93,6 +93,7 @@ class Exchange:
             send_error(self._connection, GatewayError(), self._record)
             return False
         finally:
+            self._connection.end_answer()
             log_request(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:

@@ -178,5 +178,7 @@ class GatewayWorker(GeventWorker):
         """Answer a request that never became one, in the shape of every other error."""
         error = cause if isinstance(cause, GatewayError) else REFUSALS.get(type(cause), BadRequest)()
         record = RequestRecord(peer=addr[0] if addr else None)
-        send_error(connection, error, record)
-        log_request(record)
+        try:
+            send_error(connection, error, record)
+        finally:
+            log_request(record)

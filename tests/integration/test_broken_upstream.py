@@ -131,6 +131,21 @@ def test_each_limit_of_a_running_stream_has_its_own_error(
     assert not client.is_whole
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"status": 307, "headers": {"location": "http://elsewhere/"}},
+        {"headers": {"content-encoding": "gzip"}},
+    ],
+    ids=["redirect", "compressed"],
+)
+def test_a_stream_that_cannot_be_passed_on_is_a_502(gateway: Gateway, script: dict[str, Any]) -> None:
+    reply = gateway.chat(fake=script)
+
+    assert (reply.status, reply.error_code) == (502, "upstream_error")
+    assert "location" not in reply.headers
+
+
 def test_json_in_answer_to_a_wish_for_a_stream_is_a_502(gateway: Gateway) -> None:
     reply = gateway.chat(fake={"body": '{"choices": []}'})
 

@@ -85,6 +85,21 @@ def test_a_whole_answer_gives_its_connection_back(
     assert len(connections) == 1
 
 
+def test_a_deadline_frees_the_upstream_though_the_client_does_not_read(
+    start_gateway: Any, fake: FakeVllm
+) -> None:
+    gateway = start_gateway(REQUEST_DEADLINE_SECONDS=1)
+    gateway.wait_ready()
+    script = {"events": 200, "event_bytes": 100_000}
+    client, received = open_request(fake, gateway, "late-reader", stream=True, fake=script)
+
+    wait_until(lambda: received.client_left_at, 3.0)
+
+    line = gateway.log_line(request_id=received.request_id)
+    assert line["outcome"] == "client_stalled"
+    client.sock.close()
+
+
 def test_a_client_that_never_reads_is_cut(start_gateway: Any, fake: FakeVllm) -> None:
     gateway = start_gateway(CLIENT_STALL_TIMEOUT_SECONDS=1)
     gateway.wait_ready()
