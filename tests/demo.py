@@ -11,7 +11,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.gateway import ROOT, free_port
+from tests.local import ROOT, free_port
 
 CURL = """\
 Ready. Watch an answer stream (Ctrl-C here ends the demo):

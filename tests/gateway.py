@@ -14,17 +14,11 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).parent.parent
+from tests.local import ROOT, free_port
+
 CHUNK_LINE = re.compile(rb"([0-9a-fA-F]+)\r\n")
 KEY = "sk-test-0123456789abcdef"
 START_SECONDS = 15.0
-
-
-def free_port() -> int:
-    """A port that is free now; who uses it has to try again when somebody else was faster."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.fake_vllm import FakeVllm
-from tests.gateway import Gateway, free_port
+from tests.gateway import Gateway
+from tests.local import free_port
 
 FRAMINGS = ("chunked", "length", "close")
 

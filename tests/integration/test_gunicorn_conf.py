@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.gateway import ROOT
+from tests.local import ROOT
 
 SOURCE = (ROOT / "gunicorn.conf.py").read_text()
 

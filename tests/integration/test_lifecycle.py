@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.fake_vllm import FakeVllm, FakeVllmThread
-from tests.gateway import KEY, ROOT, Gateway, free_port, wait_until
+from tests.gateway import KEY, Gateway, wait_until
+from tests.local import ROOT, free_port
 
 
 def test_health_is_open_to_anyone_and_says_little(gateway: Gateway) -> None:
