@@ -13,7 +13,10 @@ from app.usage import Usage
 
 MAX_VALUE_CHARS = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-TEXT_FIELDS = ("status", "method", "route", "key_name", "model", "outcome", "duration_ms")
+TEXT_FIELDS = (
+    *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
+    *("seconds", "reason", "problems", "added_names", "removed_names", "by"),
+)
 request_log = logging.getLogger("gateway.request")
 
 
@@ -89,7 +92,7 @@ class TextFormatter(logging.Formatter):
         """One line; a traceback follows where there is one."""
         line = super().format(record)
         values = [getattr(record, name, None) for name in TEXT_FIELDS]
-        return " ".join([line, *(str(value) for value in values if value is not None)])
+        return " ".join([line, *(str(value) for value in values if value not in (None, []))])
 
 
 def logging_config(log_format: str) -> dict[str, Any]:

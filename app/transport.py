@@ -113,9 +113,9 @@ class UpstreamAdapter(HTTPAdapter):
 def _make_pool(base_url: str) -> HTTPConnectionPool:
     parts = urlsplit(base_url)
     if parts.scheme == "https":
-        tls = HTTPSConnectionPool(
-            parts.hostname or "", parts.port, maxsize=POOL_SIZE, ca_certs=DEFAULT_CA_BUNDLE_PATH
-        )
+        trusted = ssl.create_default_context()  # the system's, with OpenSSL's own SSL_CERT_FILE
+        trusted.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        tls = HTTPSConnectionPool(parts.hostname or "", parts.port, maxsize=POOL_SIZE, ssl_context=trusted)
         tls.ConnectionCls = TlsConnection
         return tls
     pool = HTTPConnectionPool(parts.hostname or UNIX_HOST, parts.port, maxsize=POOL_SIZE)

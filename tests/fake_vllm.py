@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -90,6 +91,7 @@ class FakeVllm:
         self.defaults = defaults  # of every script
         self.received: list[Received] = []
         self.health_status = 200
+        self.models = (200, json.dumps(models()).encode())
         self.drops: list[int] = []  # positions on a connection whose request gets no answer, once each
         self._connections = itertools.count()
 
@@ -114,6 +116,8 @@ class FakeVllm:
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
             return
+        except asyncio.CancelledError:
+            writer.transport.abort()
         finally:
             writer.close()
 
@@ -140,7 +144,7 @@ class FakeVllm:
         if path == "/health":
             await send_plain(writer, self.health_status, b"")
         elif path == "/v1/models" and request.method == "GET":
-            await send_plain(writer, 200, json.dumps(models()).encode())
+            await send_plain(writer, *self.models)
         elif request.method == "POST" and path in ROUTES:
             await self._complete(request, writer)
         else:
@@ -403,8 +407,9 @@ ROUTES = frozenset(
 class FakeVllmThread:
     """The fake on a free port (or a Unix socket), in a thread of this process."""
 
-    def __init__(self, socket_path: str | None = None) -> None:
+    def __init__(self, socket_path: str | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.fake = FakeVllm()
+        self._tls = tls
         self.port = 0
         self._socket_path = socket_path
         self._loop = asyncio.new_event_loop()
@@ -423,7 +428,9 @@ class FakeVllmThread:
     @property
     def url(self) -> str:
         """What VLLM_BASE_URL takes."""
-        return f"unix://{self._socket_path}" if self._socket_path else f"http://127.0.0.1:{self.port}"
+        if self._socket_path:
+            return f"unix://{self._socket_path}"
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -435,7 +442,7 @@ class FakeVllmThread:
         if self._socket_path:
             server = await asyncio.start_unix_server(self.fake.serve, self._socket_path)
         else:
-            server = await asyncio.start_server(self.fake.serve, "127.0.0.1", 0)
+            server = await asyncio.start_server(self.fake.serve, "127.0.0.1", 0, ssl=self._tls)
             self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
@@ -444,6 +451,7 @@ class FakeVllmThread:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the transports close in the loop's next turns
 
 
 async def run(port: int) -> None:

@@ -155,3 +155,23 @@ def test_the_log_tells_who_and_what_but_no_key_and_no_prompt(several: Gateway) -
     written = several.log_file.read_text()
     assert canary not in written
     assert not [key for key in (KEY, OTHER, "sk-") if key in written]
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "peer"),
+    [
+        (0, "203.0.113.9", "127.0.0.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "forged, 203.0.113.9", "203.0.113.9"),
+        (2, "forged, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
+        (2, "10.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_the_peer_is_the_one_that_trusted_proxies_saw(
+    start_gateway: Any, hops: int, forwarded: str, peer: str
+) -> None:
+    gateway = start_gateway(TRUSTED_PROXY_HOPS=hops)
+
+    reply = gateway.request("GET", "/nothing", headers={"X-Forwarded-For": forwarded})
+
+    assert gateway.log_line(request_id=reply.request_id)["peer"] == peer

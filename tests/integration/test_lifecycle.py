@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -60,41 +59,6 @@ def test_a_request_is_held_until_the_model_is_ready(start_gateway: Any, fake: Fa
     finally:
         timer.cancel()
         fake.health_status = 200
-
-
-def test_a_unix_socket_upstream_serves_as_well(tmp_path: Any) -> None:
-    server = FakeVllmThread(str(tmp_path / "vllm.sock"))
-    with server as upstream, Gateway(tmp_path, upstream.url) as gateway:
-        gateway.wait_ready()
-
-        reply = gateway.chat(stream_options={"include_usage": True})
-
-        assert reply.body == upstream.fake.sent(reply.request_id)
-
-
-def test_a_reused_connection_that_died_is_replaced_once(tmp_path: Any) -> None:
-    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
-        gateway.wait_ready()
-        upstream.fake.drops = [1]
-
-        reply = gateway.chat(user="retried")
-
-        assert reply.status == 200
-        assert len([r for r in upstream.fake.received if b"retried" in r.body]) == 2
-
-
-def test_a_new_connection_that_died_is_not_tried_again(tmp_path: Any) -> None:
-    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
-        gateway.wait_ready()
-        with ExitStack() as busy:
-            for _ in range(4):  # more than the probes can have left in the pool
-                busy.enter_context(gateway.open_chat(fake={"interval": 30}))
-            upstream.fake.drops = [0]
-
-            reply = gateway.chat(user="not-retried")
-
-    assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
-    assert len([r for r in upstream.fake.received if b"not-retried" in r.body]) == 1
 
 
 def test_sigterm_lets_a_short_stream_finish_and_refuses_new_work(start_gateway: Any) -> None:
