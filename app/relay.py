@@ -90,11 +90,7 @@ class Relay:
         self._client.sock.setblocking(True)
         self._record.outcome = self._outcome or GONE
         self._record.usage = self._inspector.usage
-        self.close()
-
-    def close(self) -> None:
-        """End the upstream connection: back to the pool after a whole answer, else closed."""
-        if self._outcome == COMPLETE:
+        if self.is_whole:
             self._answer.finish()
         else:
             self._answer.close()
@@ -117,7 +113,7 @@ class Relay:
                 self._advance(data)
             else:
                 self._reach_end()
-            while self._is_reading and self._answer.has_pending():
+            while not (self._outcome or self._ending or self._is_stalled) and self._answer.has_pending():
                 self._advance(self._answer.recv(READ_BYTES))
         except WOULD_BLOCK:
             return
@@ -141,10 +137,6 @@ class Relay:
             self._fail(ServerShutdown())
 
     # From the upstream
-
-    @property
-    def _is_reading(self) -> bool:
-        return self._outcome is None and self._ending is None and not self._unsent
 
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""

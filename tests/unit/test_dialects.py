@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.broken import IdleTimeout, UpstreamLost
 from app.dialects import ChatInspector, Inspector, MessagesInspector, ResponsesInspector
 from app.usage import Usage
-from tests.fake_vllm import Script, chat_events, completion, messages_events, responses_events
+from tests.fake_answers import Script, chat_events, completion, messages_events, responses_events
 from tests.unit.test_framing import cuts
 
 ASKED = {"model": "m", "stream_options": {"include_usage": True}}
