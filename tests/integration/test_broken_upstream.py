@@ -1,12 +1,13 @@
 """An answer that breaks off never looks finished, and says why where that can still be said."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.fake_vllm import FakeVllm
-from tests.gateway import Gateway
+from tests.fake_vllm import FakeVllm, Received
+from tests.gateway import Gateway, wait_until
 from tests.local import free_port
 
 FRAMINGS = ("chunked", "length", "close")
@@ -140,11 +141,22 @@ def test_each_limit_of_a_running_stream_has_its_own_error(
     ],
     ids=["redirect", "compressed"],
 )
-def test_a_stream_that_cannot_be_passed_on_is_a_502(gateway: Gateway, script: dict[str, Any]) -> None:
-    reply = gateway.chat(fake=script)
+def test_a_stream_that_cannot_be_passed_on_is_a_502_and_ends(
+    gateway: Gateway, received: Callable[[str], Received], script: dict[str, Any]
+) -> None:
+    reply = gateway.chat(fake={"interval": 30, **script})
 
     assert (reply.status, reply.error_code) == (502, "upstream_error")
     assert "location" not in reply.headers
+    wait_until(lambda: received(reply.request_id).client_left_at)
+
+
+def test_a_header_that_may_not_be_sent_is_left_out(gateway: Gateway) -> None:
+    reply = gateway.chat(fake={"headers": {"x-odd": "a\x01b", "x-even": "ab"}})
+
+    assert reply.status == 200
+    assert "x-odd" not in reply.headers
+    assert reply.headers["x-even"] == "ab"
 
 
 def test_json_in_answer_to_a_wish_for_a_stream_is_a_502(gateway: Gateway) -> None:

@@ -110,4 +110,6 @@ def test_a_client_that_never_reads_is_cut(start_gateway: Any, fake: FakeVllm) ->
 
     line = gateway.log_line(request_id=received.request_id)
     assert line["outcome"] == "client_stalled"
+    with pytest.raises(ConnectionResetError):  # nothing of the answer stays in our send buffer
+        client.read_to_end()
     client.sock.close()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -119,15 +120,38 @@ def test_pipelined_requests_are_answered_in_turn(gateway: Gateway) -> None:
             assert client.read_body().endswith(b"data: [DONE]\n\n")
 
 
-def test_http_1_0_gets_the_stream_up_to_the_close(gateway: Gateway) -> None:
-    body = json.dumps({"model": "m", "stream": True}).encode()
+def test_a_request_that_comes_during_a_stream_is_answered_after_it(gateway: Gateway) -> None:
+    with gateway.open_chat(fake={"interval": 0.1, "events": 4}) as client:
+        pieces = client.body()
+        next(pieces)
+
+        client.send_request("GET", "/v1/models")
+
+        assert list(pieces)[-1].endswith(b"data: [DONE]\n\n")
+        assert client.read_head() == 200
+        assert b"fake/model-1" in client.read_body()
+
+
+def open_http_1_0(gateway: Gateway, **script: Any) -> RawClient:
+    """A streamed chat asked for in HTTP/1.0, whose answer's head has been read."""
+    body = json.dumps({"model": "m", "stream": True, "fake": script}).encode()
     head = (
         f"POST /v1/chat/completions HTTP/1.0\r\nX-API-Key: {KEY}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
-    with RawClient(gateway.port) as client:
-        client.sock.sendall(head.encode() + body)
-        client.read_head()
+    client = RawClient(gateway.port)
+    client.sock.sendall(head.encode() + body)
+    client.read_head()
+    return client
 
+
+def test_http_1_0_gets_the_stream_up_to_the_close(gateway: Gateway) -> None:
+    with open_http_1_0(gateway) as client:
         assert "transfer-encoding" not in client.headers
         assert client.read_body().endswith(b"data: [DONE]\n\n")
+
+
+def test_http_1_0_sees_a_reset_where_a_close_would_look_like_the_end(gateway: Gateway) -> None:
+    script = {"events": 9, "interval": 0.05, "fail_after": 3}
+    with open_http_1_0(gateway, **script) as client, pytest.raises(ConnectionResetError):
+        client.read_body()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from multiprocessing.synchronize import Barrier
 
 from app.instance import Instance
 
@@ -49,23 +50,24 @@ def test_each_set_replaces_the_one_before() -> None:
         assert instance.read_keys() == (turn + 1, b"x" * (5 - turn))
 
 
-def add_many(instance: Instance) -> None:
-    for _ in range(200):
+def add_many(instance: Instance, start: Barrier) -> None:
+    start.wait()
+    for _ in range(2000):
         with instance.lock():
             _, before = instance.read_keys()
             instance.publish_keys(b"%d" % (int(before or b"0") + 1))
 
 
 def test_the_lock_lets_no_write_get_lost() -> None:
-    instance = Instance()
-    children = [fork.Process(target=add_many, args=(instance,)) for _ in range(3)]
+    instance, start = Instance(), fork.Barrier(3)
+    children = [fork.Process(target=add_many, args=(instance, start)) for _ in range(3)]
 
     for child in children:
         child.start()
     for child in children:
         child.join(30)
 
-    assert instance.read_keys() == (600, b"600")
+    assert instance.read_keys() == (6000, b"6000")
 
 
 def die_with_the_lock(instance: Instance) -> None:
