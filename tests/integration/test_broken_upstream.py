@@ -144,11 +144,11 @@ def test_each_limit_of_a_running_stream_has_its_own_error(
 def test_a_stream_that_cannot_be_passed_on_is_a_502_and_ends(
     gateway: Gateway, received: Callable[[str], Received], script: dict[str, Any]
 ) -> None:
-    reply = gateway.chat(fake={"interval": 30, **script})
-
-    assert (reply.status, reply.error_code) == (502, "upstream_error")
-    assert "location" not in reply.headers
-    wait_until(lambda: received(reply.request_id).client_left_at)
+    with gateway.open_chat(fake={"interval": 30, **script}) as client:
+        assert client.status == 502
+        assert b'"upstream_error"' in client.read_body()
+        assert "location" not in client.headers
+        wait_until(lambda: received(client.request_id).client_left_at)
 
 
 def test_a_header_that_may_not_be_sent_is_left_out(gateway: Gateway) -> None:
