@@ -61,7 +61,7 @@ def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) 
 
 def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     """The record of this request: the worker's, or a new one where no worker of ours runs."""
-    record: RequestRecord = current.environ.setdefault(RECORD, RequestRecord())
+    record: RequestRecord = current.environ.get(RECORD) or RequestRecord()
     g.record = record
     record.client_request_id = current.headers.get("X-Request-Id")
     if proxy_hops:

@@ -12,14 +12,15 @@ from app.keys.records import KeyFileError
 from app.keys.shared import SharedKeys
 from app.upstream import Call, Upstream
 
-TICK_SECONDS = 0.25
+TICK_SECONDS = 0.25  # how often a model that is not ready yet is asked
+PROBE_EVERY_SECONDS = 1.0  # afterwards; health requests only read the last answer
 PROBE_SECONDS = 2.0
-PROBE_FRESH_SECONDS = 1.0  # one probe answers every health request of this long
+STALE_SECONDS = 10.0
 log = logging.getLogger("gateway.monitor")
 
 
 class Monitor:
-    """Knows whether the upstream answers, and keeps the key set fresh."""
+    """Asks whether the upstream answers, and keeps the key set fresh."""
 
     def __init__(
         self, upstream: Upstream, keys: SharedKeys, instance: Instance, refresh_seconds: float
@@ -32,19 +33,16 @@ class Monitor:
     def run(self) -> None:
         """The duties of one worker, for ever; start it in a greenlet after the fork."""
         while True:
-            if not self._instance.is_ready and self._instance.claim("probe_due", TICK_SECONDS):
-                self.upstream_is_up()
+            pause = PROBE_EVERY_SECONDS if self._instance.is_ready else TICK_SECONDS
+            if self._instance.claim("probe_due", pause):
+                self._note(self._probe())
             self.refresh_keys()
             gevent.sleep(TICK_SECONDS)
 
     def upstream_is_up(self) -> bool:
-        """Whether the upstream answered a probe within the last second; probes it otherwise."""
-        checked_at = self._instance.get("upstream_checked_at")
-        if time.monotonic() - checked_at > PROBE_FRESH_SECONDS:
-            self._instance.set("upstream_is_up", float(self._probe()))
-            self._instance.set("upstream_checked_at", time.monotonic())
-            self._note_readiness()
-        return bool(self._instance.get("upstream_is_up"))
+        """Whether the upstream answered the last probe, which was a moment ago."""
+        age = time.monotonic() - self._instance.get("upstream_checked_at")
+        return age < STALE_SECONDS and self._instance.get("upstream_is_up") > 0
 
     def _probe(self) -> bool:
         try:
@@ -56,12 +54,16 @@ class Monitor:
         # A server without this route still answered; vLLM says 503 when its engine is dead.
         return answer.status < 500
 
-    def _note_readiness(self) -> None:
-        instance = self._instance
-        if instance.get("upstream_is_up") and not instance.is_ready:
-            instance.set("ready_since", time.monotonic())
-            seconds = round(time.monotonic() - instance.get("started_at"), 2)
-            log.info("upstream is ready", extra={"seconds": seconds})
+    def _note(self, is_up: bool) -> None:
+        instance, now = self._instance, time.monotonic()
+        was_up = instance.get("upstream_is_up") > 0
+        instance.set("upstream_is_up", float(is_up))
+        instance.set("upstream_checked_at", now)
+        if is_up and not instance.is_ready:
+            instance.set("ready_since", now)
+            log.info("upstream is ready", extra={"seconds": round(now - instance.get("started_at"), 2)})
+        elif is_up != was_up:
+            log.warning("upstream is %s", "back" if is_up else "gone")
 
     def refresh_keys(self) -> None:
         """Read the key store again if its time has come; on failure the set before stays."""

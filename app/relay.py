@@ -102,7 +102,7 @@ class Relay:
         try:
             step()
         except Exception:
-            log.exception("relay failed")
+            log.exception("relay failed", extra={"request_id": self._record.request_id})
             self._settle("internal_error")
 
     def _on_readable(self) -> None:
@@ -191,12 +191,10 @@ class Relay:
 
     def _flush(self) -> None:
         """Send what the client takes now; while a rest is left, wait for the client alone."""
-        sent = 0
         try:
-            if self._unsent:
-                sent = self._client.sock.send(self._unsent)
+            sent = self._client.sock.send(self._unsent) if self._unsent else 0
         except BlockingIOError:
-            pass
+            sent = 0
         except OSError:
             self._settle(GONE)
             return
@@ -215,11 +213,10 @@ class Relay:
             self._arm_timer()
 
     def _wait_for_client(self, *, has_moved: bool) -> None:
-        if has_moved:
+        if has_moved or not self._is_stalled:
             self._last_progress = time.monotonic()
         if not self._is_stalled:
             self._is_stalled = True
-            self._last_progress = time.monotonic()
             self._readable.stop()
             self._writable.start(self._guard, self._flush)
             self._arm_timer()
@@ -233,8 +230,6 @@ class Relay:
             watcher.stop()
         if self._is_parked:
             self._waiter.switch(None)
-
-    # Time
 
     def _next_limit(self) -> tuple[float, BrokenStream]:
         if self._ending not in (None, COMPLETE):

@@ -69,7 +69,7 @@ class FakeVllm:
                 if request is None:
                     return
                 self.received.append(request)
-                if position in self.drops:
+                if position in self.drops and request.method == "POST":
                     self.drops.remove(position)
                     return
                 await self._answer_watched(request, reader, writer)
