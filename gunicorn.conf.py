@@ -11,16 +11,17 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
 
 from app.instance import INSTANCE  # noqa: E402
 from app.logs import logging_config  # noqa: E402
-from app.settings import SettingsError, load_settings  # noqa: E402
+from app.settings import SettingsError, process_settings  # noqa: E402
 
 try:
-    settings = load_settings()
+    settings = process_settings()
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
@@ -60,6 +61,25 @@ def when_ready(server: Any) -> None:
         signal.signal(stop, lambda number, frame: begin_drain(server, number, frame))
 
 
+retired: set[int] = set()  # pids of workers that a reload replaces
+
+
+def on_reload(server: Any) -> None:
+    """Every worker of this moment is about to be replaced."""
+    retired.update(server.WORKERS)
+
+
+def child_exit(server: Any, _worker: Any) -> None:
+    """Replace a worker that died while retired ones still finish their streams.
+
+    gunicorn counts those as serving, and would leave the listener without anyone behind it.
+    """
+    serving = [pid for pid in server.WORKERS if pid not in retired]
+    if server.LISTENERS and not INSTANCE.is_draining:  # neither stopping nor about to
+        for _ in range(server.num_workers - len(serving)):
+            server.spawn_worker()
+
+
 def begin_drain(server: Any, number: int, frame: Any) -> None:
     """Workers get the same SIGTERM when they are replaced: the page tells them a drain from that."""
     if os.getpid() == server.pid and not INSTANCE.is_draining:
@@ -69,4 +89,11 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties."""
-    gevent.spawn(worker.wsgi.extensions["monitor"].run)
+    gevent.spawn(keep_running, worker.wsgi.extensions["monitor"].run)
+
+
+def keep_running(duties: Callable[[], None]) -> None:
+    """Start the duties again after a defect; gevent has printed it."""
+    while True:
+        gevent.spawn(duties).join()
+        gevent.sleep(1.0)

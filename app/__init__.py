@@ -13,7 +13,7 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import FileStore
 from app.monitor import Monitor
 from app.routes import speaks_anthropic
-from app.settings import Settings, load_settings
+from app.settings import Settings, process_settings
 from app.upstream import Upstream
 
 log = logging.getLogger("gateway")
@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
 
     Raises SettingsError when the environment does not describe a gateway.
     """
-    settings = settings or load_settings()
+    settings = settings or process_settings()
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     upstream = Upstream(settings.vllm_base_url)

@@ -1,8 +1,10 @@
 """An answer of the upstream: its head, and the connection on which its body comes."""
 
 import http.client
+import re
 import ssl
 import time
+from contextlib import suppress
 from typing import Any
 
 from app.broken import UpstreamLost
@@ -10,6 +12,7 @@ from app.errors import UpstreamError
 from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
 
 READ_BYTES = 65536
+LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MAX_SMALL_BODY_BYTES = 1024 * 1024
 
 
@@ -60,16 +63,18 @@ class Answer:
             return LengthDecoder(0)
         if coding == "chunked" and not declared:
             return ChunkedDecoder()
-        if coding or (declared and not (declared.isascii() and declared.isdigit())):
+        if coding or (declared and not LENGTH.fullmatch(declared)):
             self.close()
             raise UpstreamError
         return LengthDecoder(int(declared)) if declared else CloseDecoder()
 
     def _take_early(self) -> bytes:
-        try:
-            return bytes(self._head.fp.peek())
-        except (ssl.SSLWantReadError, BlockingIOError):
-            return b""
+        early = b""
+        with suppress(OSError):  # nothing yet, or an end that whoever reads on will see
+            early = bytes(self._head.fp.peek())
+            while self.has_pending():  # the rest of a TLS record: the kernel would not tell of it
+                early += self._sock.recv(READ_BYTES)
+        return early
 
     @property
     def _head(self) -> http.client.HTTPResponse:

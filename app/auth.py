@@ -65,7 +65,8 @@ def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     g.record = record
     record.client_request_id = current.headers.get("X-Request-Id")
     if proxy_hops:
-        hops = [hop.strip() for hop in current.headers.get("X-Forwarded-For", "").split(",")]
+        forwarded = current.headers.get("X-Forwarded-For", "").split(",")
+        hops = [hop.strip() for hop in forwarded if hop.strip()]
         record.peer = hops[-proxy_hops] if len(hops) >= proxy_hops else record.peer
     return record
 

@@ -55,14 +55,14 @@ class RequestBody(msgspec.Struct, frozen=True):
         options = self.fields.get("stream_options")
         return isinstance(options, dict) and options.get("include_usage") is True
 
-    @property
-    def choices(self) -> int:
-        """How many choices the answer will have: `n` for each prompt."""
+    def count_choices(self, *, prompts: bool) -> int:
+        """How many choices the answer will have: `n`, for each prompt where the API knows several."""
         n = self.fields.get("n")
         per_prompt = n if isinstance(n, int) and 1 <= n <= MAX_CHOICES else 1
-        prompts = self.fields.get("prompt")
-        is_batch = isinstance(prompts, list) and prompts and not isinstance(prompts[0], int)
-        return per_prompt * (len(prompts) if is_batch and isinstance(prompts, list) else 1)
+        prompt = self.fields.get("prompt") if prompts else None
+        if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
+            return per_prompt * len(prompt)
+        return per_prompt
 
 
 def check_declared(content_type: str, content_encoding: str, length: int | None, limit: int) -> None:

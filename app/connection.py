@@ -43,6 +43,7 @@ class ClientConnection:
         self.idle_since = time.monotonic()
         self._expects_continue = False
         self._resets = False
+        self._reading_is_shut = False
         self._interrupt: Callable[[BaseException], None] | None = None
         self._readable = get_hub().loop.io(sock.fileno(), READ)
 
@@ -69,27 +70,35 @@ class ClientConnection:
         """Give that consent, once; called when every check that needs no body has passed."""
         if self._expects_continue:
             self._expects_continue = False
-            self.sock.sendall(CONTINUE)
+            try:
+                self.sock.sendall(CONTINUE)
+            except OSError:
+                raise ClientGone from None
 
     @contextmanager
-    def watched(self, interrupt: Callable[[BaseException], None]) -> Iterator[None]:
-        """Call `interrupt` from the event loop when the client leaves or the worker says stop.
+    def stoppable(self, interrupt: Callable[[BaseException], None] | None = None) -> Iterator[None]:
+        """Call `interrupt` from the event loop when the worker says stop.
 
-        Start only after the request's body was read. A client that half-closes counts as gone.
+        Without one, what stops is raised in this greenlet, where it waits.
         """
-        self._interrupt = interrupt
-        self._readable.start(self._on_readable)
+        self._interrupt = interrupt or gevent.getcurrent().throw
         try:
             yield
         finally:
-            self._readable.stop()
             self._interrupt = None
 
     @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """The same for a greenlet that blocks: what interrupts is raised where it waits."""
-        with self.watched(gevent.getcurrent().throw):
-            yield
+    def watched(self, interrupt: Callable[[BaseException], None] | None = None) -> Iterator[None]:
+        """The same, also when the client leaves; one that half-closes counts as gone.
+
+        Start only after the request's body was read.
+        """
+        with self.stoppable(interrupt):
+            self._readable.start(self._on_readable)
+            try:
+                yield
+            finally:
+                self._readable.stop()
 
     def interrupt(self, error: BaseException) -> None:
         """Stop the request that runs here, if one can be stopped; returns before it has."""
@@ -109,7 +118,9 @@ class ClientConnection:
         except OSError:
             data = b""
         if not data:
-            self._deliver(ClientGone())
+            self._readable.stop()
+            if not self._reading_is_shut:
+                self._deliver(ClientGone())
             return
         kept = self.buffer.take_buffered() + data
         self.buffer.unread(kept)
@@ -124,6 +135,7 @@ class ClientConnection:
 
     def shut_reading(self) -> None:
         """Make the next read of a request see the end of the connection."""
+        self._reading_is_shut = True  # an end that we made tells nothing about the client
         try:
             # The raw socket: gevent's shutdown would raise in the greenlet that waits on it.
             self.sock._sock.shutdown(socket.SHUT_RD)

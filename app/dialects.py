@@ -5,6 +5,7 @@ event that the gateway asked for and the client did not, and an unknown end of a
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.sse import EventBuffer, data_of, split_events
 from app.usage import Usage, UsageTail, merge, usage_of
 
 KNOWN_ENDS = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
+REPETITION = re.compile(rb'("finish_reason"\s*:\s*)"repetition"')
 DONE = b"[DONE]"
 
 
@@ -154,11 +156,12 @@ class ChatInspector(EventInspector):
             return event
         if reason == "repetition":
             # vLLM 0.32 knows it, clients do not: OpenCode asks again for ever on unknown reasons.
-            event = event.replace(b'"repetition"', b'"length"')
-        elif reason not in KNOWN_ENDS:
+            event = REPETITION.sub(rb'\1"length"', event)
+        elif not isinstance(reason, str) or reason not in KNOWN_ENDS:
             self.failure = UpstreamLost()
             return b""
-        self._open_choices.discard(choice.get("index", 0))
+        index = choice.get("index", 0)
+        self._open_choices.discard(index if isinstance(index, int) else 0)
         return event
 
 
@@ -172,7 +175,7 @@ class ResponsesInspector(EventInspector):
         kind = content.get("type")
         if kind == "error" or (kind is None and content.get("error")):
             return self._told(event)
-        self._is_whole = self._is_whole or kind in self.ENDS
+        self._is_whole = self._is_whole or (isinstance(kind, str) and kind in self.ENDS)
         return event
 
     def _render_failure(self, error: GatewayError) -> bytes:

@@ -48,15 +48,23 @@ class LengthDecoder:
 class CloseDecoder:
     """A body that ends with its connection."""
 
-    done = False
-    surplus = False
+    def __init__(self) -> None:
+        self._is_empty = True
+        self.done = False
+        self.surplus = False
 
     def feed(self, data: bytes) -> bytes:
         """All of it is body."""
+        self._is_empty = self._is_empty and not data
         return data
 
     def end(self) -> None:
-        """The end of the connection is the end of the body."""
+        """The end of the connection is the end of the body.
+
+        Without a single byte it is more likely the end of a head that broke off.
+        """
+        if self._is_empty:
+            raise UpstreamLost
         self.done = True
 
 

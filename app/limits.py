@@ -1,5 +1,6 @@
 """How long an answer may take, in which of its phases, and what it means when it takes longer."""
 
+import time
 from dataclasses import dataclass
 
 from app.broken import BrokenStream, ClientStalled, DeadlineExceeded, IdleTimeout
@@ -13,6 +14,10 @@ class Limits:
     request_due: float
     idle: float
     stall: float
+
+    def seconds_to_first_byte(self) -> float:
+        """How long the head of the answer may still take; more than zero, as a timer needs."""
+        return max(0.001, min(self.first_byte_due, self.request_due) - time.monotonic())
 
     def nearest(
         self, last_progress: float, *, is_stalled: bool, has_first_byte: bool

@@ -35,7 +35,7 @@ class Models:
         connection: ClientConnection = request.environ[CONNECTION]
         passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=False)
         call = Call("GET", "/v1/models", passed)
-        with connection.interruptible():
+        with connection.watched():
             hold_until_ready(self._instance, self._hold_seconds)
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
                 answer = self._upstream.open(call)

@@ -37,6 +37,7 @@ class Monitor:
             if self._instance.claim("probe_due", pause):
                 self._note(self._probe())
             self.refresh_keys()
+            self._upstream.close_idle()
             gevent.sleep(TICK_SECONDS)
 
     def upstream_is_up(self) -> bool:

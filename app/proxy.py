@@ -1,7 +1,7 @@
 """The proxy blueprint: each relayed route is the same list of steps."""
 
+import re
 import time
-from typing import Any
 
 import gevent
 import msgspec
@@ -12,7 +12,7 @@ from app.answer import Answer
 from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.error_body import error_body
+from app.error_body import render_error
 from app.errors import GatewayError, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
@@ -25,6 +25,8 @@ from app.wire import CONNECTION
 
 MAX_ERROR_BYTES = 64 * 1024
 EVENT_STREAM = "text/event-stream"
+UNREADABLE = "The model server refused the request."
+DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 USAGE_APIS = (Api.CHAT, Api.COMPLETIONS)
 
 bp = Blueprint("proxy", __name__)
@@ -44,6 +46,7 @@ class Proxy:
         route: Route = g.route
         body = self._read_body(connection)
         asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
+        choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         call = Call(
             method=route.method,
             path=route.path,
@@ -52,15 +55,16 @@ class Proxy:
             ),
             body=with_usage_wish(body) if asks_usage else body.raw,
         )
-        with connection.interruptible():
+        with connection.watched():
             hold_until_ready(self._instance, self._settings.startup_hold_seconds)
             limits = self._limits()
-            connection.answer = answer = self._open(call, limits)
-            if answer.status >= 400:
-                return refusal_of_upstream(answer)
+            with gevent.Timeout(limits.seconds_to_first_byte(), UpstreamTimeout()):
+                connection.answer = answer = self._upstream.open(call)
+                if answer.status >= 400:
+                    return refusal_of_upstream(answer)
         check_usable(answer, is_stream=body.is_stream)
         inspector = choose_inspector(
-            route.api, streamed=body.is_stream, choices=body.choices, drop_usage=asks_usage
+            route.api, streamed=body.is_stream, choices=choices, drop_usage=asks_usage
         )
         return _respond(answer, Relay(answer, inspector, limits, g.record))
 
@@ -71,7 +75,8 @@ class Proxy:
         content_type = request.environ.get("CONTENT_TYPE", "")
         check_declared(content_type, request.headers.get("Content-Encoding", ""), length, limit)
         connection.send_continue()
-        raw = read_body(request.environ["wsgi.input"], length, limit)
+        with connection.stoppable():
+            raw = read_body(request.environ["wsgi.input"], length, limit)
         g.record.bytes_in = len(raw)
         body = parse_body(raw)
         g.record.model, g.record.is_stream = body.model, body.is_stream
@@ -85,11 +90,6 @@ class Proxy:
             idle=settings.stream_idle_timeout_seconds,
             stall=settings.client_stall_timeout_seconds,
         )
-
-    def _open(self, call: Call, limits: Limits) -> Answer:
-        seconds = min(limits.first_byte_due, limits.request_due) - time.monotonic()
-        with gevent.Timeout(max(0.001, seconds), UpstreamTimeout()):
-            return self._upstream.open(call)
 
 
 def check_usable(answer: Answer, *, is_stream: bool) -> None:
@@ -106,7 +106,8 @@ def _respond(answer: Answer, relay: Relay) -> Response:
     response.headers.clear()
     for name, value in headers.to_client(answer.headers, is_stream=is_stream):
         response.headers.add(name, value)
-    if answer.length is not None:
+    # Events may be taken out or added, so the length of a stream is not ours to promise.
+    if answer.length is not None and not is_stream:
         response.headers["Content-Length"] = str(answer.length)
     response.response = relay  # type: ignore[assignment]  # the worker runs it in the body's place
     return response
@@ -124,39 +125,39 @@ def refusal_of_upstream(answer: Answer) -> Response:
         raw = b""
     if status in (401, 403):
         raise UpstreamError
-    content = _readable_error(raw)
-    if content is None:
-        raw = msgspec.json.encode(_reshape(raw, status))
+    raw = readable_error(raw, status)
     response = Response(raw, status=status, content_type="application/json")
     for name, value in answer.headers:
         if name.lower() in ("retry-after", "retry-after-ms", "x-should-retry"):
             response.headers[name] = value
-    if status == 503 and "Retry-After" not in response.headers:
-        response.headers["Retry-After"] = "5"
+    if status == 503:
+        response.headers["Retry-After"] = soon(response.headers.get("Retry-After", ""))
     g.record.outcome = "upstream_refused"
     return response
 
 
-def _readable_error(raw: bytes) -> dict[str, Any] | None:
-    """The body if it has an `error` object, as OpenAI's and Anthropic's clients expect."""
+def readable_error(raw: bytes, status: int) -> bytes:
+    """The body as it is, unless clients could not read it.
+
+    FastAPI's `{"detail"}`, a plain `{"error": "text"}` and what is no JSON become our own shape.
+    """
     try:
         content = msgspec.json.decode(raw)
     except msgspec.DecodeError:
-        return None
-    return content if isinstance(content, dict) and isinstance(content.get("error"), dict) else None
-
-
-def _reshape(raw: bytes, status: int) -> dict[str, Any]:
-    """FastAPI's `{"detail"}`, a plain `{"error": "text"}` or anything else, as our error."""
-    try:
-        content = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        content = None
-    text = content.get("detail", content.get("error")) if isinstance(content, dict) else None
-    error = GatewayError(text if isinstance(text, str) else "The model server refused the request.")
+        content = {"error": UNREADABLE}
+    told = content.get("error", content.get("detail")) if isinstance(content, dict) else None
+    is_plain = isinstance(content, dict) and ("detail" in content or isinstance(told, str))
+    if not is_plain or isinstance(content.get("error"), dict):
+        return raw
+    error = GatewayError(told if isinstance(told, str) else UNREADABLE)
     error.type = "invalid_request_error" if status < 500 else "api_error"  # type: ignore[misc]
     error.code = "upstream_error"  # type: ignore[misc]
-    return error_body(error, anthropic=g.route.api is Api.MESSAGES)
+    return render_error(error, anthropic=g.route.api is Api.MESSAGES)
+
+
+def soon(retry_after: str) -> str:
+    """A Retry-After that every client waits for: 1 to 59 seconds."""
+    return str(min(59, max(1, int(retry_after)))) if DIGITS.fullmatch(retry_after) else "5"
 
 
 def relay() -> Response:

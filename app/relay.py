@@ -103,7 +103,10 @@ class Relay:
             step()
         except Exception:
             log.exception("relay failed", extra={"request_id": self._record.request_id})
-            self._settle("internal_error")
+            if self._ending is None:
+                self._fail(UpstreamLost())
+            else:
+                self._settle("internal_error")
 
     def _on_readable(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -53,7 +54,16 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     log_format: Literal["json", "text"] = "json"
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+@cache
+def process_settings() -> Settings:
+    """The settings of this process, read once: reloading gunicorn's configuration cannot fail on them.
+
+    Raises SettingsError.
+    """
+    return load_settings(os.environ)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; an empty value counts as unset.
 
     Raises SettingsError with one sentence that names the variable, its value and what is expected.

@@ -28,20 +28,31 @@ class _Tracked:
     """A pooled connection that knows whether it was used before and for how long it lay idle."""
 
     sock: Any
+    timeout: Any
     answers = 0
     idle_since = 0.0
 
     @property
+    def is_stale(self) -> bool:
+        """Whether the connection lay idle for too long; only asked of one that is in the pool."""
+        return self.answers > 0 and time.monotonic() - self.idle_since > IDLE_SECONDS
+
+    @property
     def is_connected(self) -> bool:
         """urllib3 asks before it reuses a connection."""
-        if self.answers and time.monotonic() - self.idle_since > IDLE_SECONDS:
-            return False
-        return bool(super().is_connected)  # type: ignore[misc]
+        return not self.is_stale and bool(super().is_connected)  # type: ignore[misc]
 
     def connect(self) -> None:
         """Make the connection anew; urllib3 keeps the object when the socket is gone."""
         self.answers = 0
         super().connect()  # type: ignore[misc]
+        self.sock.settimeout(None)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request. The limit for connecting ends with that: callers bound what follows."""
+        if self.sock is not None:
+            self.timeout = None
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         """Read the head; raises StaleConnection only when not one byte of an answer came."""
@@ -97,6 +108,12 @@ class UpstreamAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
         """Every request goes to the one server that was configured."""
         return self.pool
+
+    def close_idle(self) -> None:
+        """Close pooled connections that will not be used again; their slots stay in the pool."""
+        for connection in self.pool.pool.queue if self.pool.pool else ():
+            if isinstance(connection, _Tracked) and connection.is_stale:
+                connection.close()  # type: ignore[attr-defined]
 
     def cert_verify(self, *_args: Any) -> None:
         """The pool was made with its certificates."""

@@ -49,6 +49,10 @@ class Upstream:
         except StaleConnection as error:
             raise UpstreamUnavailable from error
 
+    def close_idle(self) -> None:
+        """Close connections that have been idle for too long to be used again."""
+        self._adapter.close_idle()
+
     def _send(self, call: Call) -> Answer:
         request = requests.PreparedRequest()
         request.method = call.method

@@ -39,6 +39,7 @@ HEAD_SECONDS = 10.0
 TICK_SECONDS = 0.2
 RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
+FAREWELL_SECONDS = 1.0
 
 CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
@@ -103,9 +104,9 @@ class GatewayWorker(GeventWorker):
         while self._is_busy() and time.monotonic() < until:
             self._close_idle()
             self._tick()
-        for connection in self._connections:
-            connection.interrupt(Draining())
-        while self._is_busy() and time.monotonic() < until + 1.0:
+        while self._is_busy() and time.monotonic() < until + FAREWELL_SECONDS:
+            for connection in self._connections:
+                connection.interrupt(Draining())
             self._tick()
         self._close_idle()
         self._tick()

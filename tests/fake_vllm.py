@@ -52,6 +52,8 @@ class FakeVllm:
         self.defaults = defaults  # of every script
         self.received: list[Received] = []
         self.health_status = 200
+        self.health_resets = 0  # so many probes get a head and then a reset
+        self.open_connections = 0
         self.models = (200, json.dumps(models()).encode())
         self.drops: list[int] = []  # positions on a connection whose request gets no answer, once each
         self._connections = itertools.count()
@@ -63,6 +65,7 @@ class FakeVllm:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
         connection = next(self._connections)
+        self.open_connections += 1
         try:
             for position in itertools.count():
                 request = await read_request(reader, connection)
@@ -80,6 +83,7 @@ class FakeVllm:
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:
+            self.open_connections -= 1
             writer.close()
 
     async def _answer_watched(
@@ -102,7 +106,12 @@ class FakeVllm:
 
     async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
         path = request.target.split("?")[0]
-        if path == "/health":
+        if path == "/health" and self.health_resets:
+            self.health_resets -= 1
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+            await writer.drain()
+            reset(writer)
+        elif path == "/health":
             await send_plain(writer, self.health_status, b"")
         elif path == "/v1/models" and request.method == "GET":
             await send_plain(writer, *self.models)

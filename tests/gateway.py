@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -79,10 +80,14 @@ class Gateway:
                 member.kill()
             self.process.wait()
 
+    def worker_pids(self) -> set[int]:
+        """The processes below the master."""
+        return {worker.pid for worker in psutil.Process(self.process.pid).children()}
+
     def kill_workers(self) -> None:
         """SIGKILL every worker; the master starts others."""
-        for worker in psutil.Process(self.process.pid).children():
-            worker.kill()
+        for pid in self.worker_pids():
+            os.kill(pid, signal.SIGKILL)
 
     def wait_ready(self) -> None:
         """Until the upstream has answered its first probe."""

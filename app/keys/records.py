@@ -57,7 +57,7 @@ def digest_of(key: bytes) -> str:
 def parse_key_file(data: bytes) -> KeyFile:
     """Read `{name: entry}`; an entry is a key, a rich object, or a list of either.
 
-    Raises KeyFileError when the file is no such object, holds one key twice, or has no usable key.
+    Raises KeyFileError when the file is no such object or has no usable key.
     """
     if len(data) > MAX_FILE_BYTES:
         raise KeyFileError("the key file is larger than 8 MiB")
@@ -72,7 +72,8 @@ def parse_key_file(data: bytes) -> KeyFile:
             records.extend(_read_name(name, entry))
         except EntryError as error:
             problems.append(f"entry {name!r}: {error}")
-    _refuse_shared_keys(records)
+    records, shared = _without_shared_keys(records)
+    problems += shared
     if not records:
         detail = "; ".join(problems) or "it is empty"
         raise KeyFileError(f"the key file has no usable key: {detail}")
@@ -143,9 +144,13 @@ def _read_time(entry: dict[str, Any], field: str) -> float | None:
     return moment.timestamp()
 
 
-def _refuse_shared_keys(records: list[KeyRecord]) -> None:
-    names: dict[str, str] = {}
+def _without_shared_keys(records: list[KeyRecord]) -> tuple[list[KeyRecord], list[str]]:
+    """A key under two names belongs to nobody; twice under one name it counts once."""
+    by_digest: dict[str, KeyRecord] = {}
+    names: dict[str, set[str]] = {}
     for record in records:
-        if record.digest in names:
-            raise KeyFileError(f"one key stands twice, under {names[record.digest]!r} and {record.name!r}")
-        names[record.digest] = record.name
+        by_digest.setdefault(record.digest, record)
+        names.setdefault(record.digest, set()).add(record.name)
+    shared = {digest for digest, holders in names.items() if len(holders) > 1}
+    problems = [f"entries {sorted(names[digest])} hold the same key" for digest in sorted(shared)]
+    return [record for digest, record in by_digest.items() if digest not in shared], problems

@@ -165,6 +165,7 @@ def test_the_log_tells_who_and_what_but_no_key_and_no_prompt(several: Gateway) -
         (1, "forged, 203.0.113.9", "203.0.113.9"),
         (2, "forged, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
         (2, "10.0.0.1", "127.0.0.1"),
+        (1, "", "127.0.0.1"),
     ],
 )
 def test_the_peer_is_the_one_that_trusted_proxies_saw(

@@ -37,7 +37,16 @@ def test_a_stream_that_breaks_ends_with_an_error_event_and_a_cut(
     assert gateway.log_line(request_id=client.request_id)["outcome"] == "upstream_lost"
 
 
-@pytest.mark.parametrize("script", [{"finish_reason": None}, {"done": False}, {"finish_reason": "abort"}])
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"finish_reason": None},
+        {"finish_reason": "abort"},
+        {"done": False},
+        {"done": False, "framing": "length"},
+        {"done": False, "framing": "close"},
+    ],
+)
 def test_a_stream_that_ends_politely_but_unfinished_is_broken(
     gateway: Gateway, script: dict[str, Any]
 ) -> None:
@@ -73,6 +82,22 @@ def test_an_error_that_the_upstream_reports_in_the_stream_is_passed_on_and_cut(
     assert last_event(body)["error"]["message"] == "engine died"
     assert body.count(b'"error"') == 1
     assert not client.is_whole
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_reset_right_behind_the_head_is_told_as_such(gateway: Gateway, framing: str, stream: bool) -> None:
+    script = {"framing": framing, "fail_after": 0, "failure": "reset"}
+    with gateway.connect() as client:
+        body = {"model": "m", "stream": stream, "fake": script}
+        client.send_request("POST", "/v1/chat/completions", body)
+        status = client.read_head()
+        try:
+            told = client.read_body()
+        except ConnectionResetError:
+            told = b""
+
+    assert (status, client.is_whole) == (200, False) or (status == 502 and b"upstream_" in told)
 
 
 def test_a_repetition_end_is_told_as_length(gateway: Gateway, fake: FakeVllm) -> None:
@@ -173,6 +198,7 @@ def test_json_in_answer_to_a_wish_for_a_stream_is_a_502(gateway: Gateway) -> Non
         ({"status": 429, "body": '{"error":"slow down"}'}, 429, "slow down"),
         ({"status": 500, "body": "<html>oops</html>"}, 500, "The model server refused the request."),
         ({"status": 401, "body": '{"error":"Unauthorized"}'}, 502, None),
+        ({"status": 500, "body": "x" * 70_000}, 500, "The model server refused the request."),
     ],
 )
 def test_an_error_of_the_upstream_is_an_error_that_clients_can_read(
@@ -184,16 +210,37 @@ def test_an_error_of_the_upstream_is_an_error_that_clients_can_read(
     assert message is None or reply.json()["error"]["message"] == message
 
 
-def test_an_error_body_of_the_usual_shape_passes_byte_for_byte(gateway: Gateway) -> None:
-    body = '{ "error" : {"message":"m","type":"BadRequestError","param":null,"code":400} }'
-
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{ "error" : {"message":"m","type":"BadRequestError","param":null,"code":400} }',
+        '{"object": "error", "message": "context too long", "code": 40001}',
+        '["unusual"]',
+    ],
+)
+def test_another_error_body_in_json_passes_byte_for_byte(gateway: Gateway, body: str) -> None:
     reply = gateway.chat(fake={"status": 400, "body": body})
 
     assert reply.body == body.encode()
 
 
-def test_a_busy_upstream_gets_a_retry_after(gateway: Gateway) -> None:
-    reply = gateway.chat(fake={"status": 503, "body": '{"error":{"message":"queue full"}}'})
+@pytest.mark.parametrize(
+    ("given", "told"), [(None, "5"), ("7", "7"), ("3600", "59"), ("0", "1"), ("Sun, 06 Nov 1994", "5")]
+)
+def test_a_busy_upstream_is_asked_again_soon(gateway: Gateway, given: str | None, told: str) -> None:
+    headers = {} if given is None else {"retry-after": given}
+    script = {"status": 503, "body": '{"error":{"message":"queue full"}}', "headers": headers}
 
-    assert reply.status == 503
-    assert 1 <= int(reply.headers["retry-after"]) <= 59
+    reply = gateway.chat(fake=script)
+
+    assert (reply.status, reply.headers["retry-after"]) == (503, told)
+
+
+def test_an_error_whose_body_never_comes_is_a_504(start_gateway: Any) -> None:
+    gateway = start_gateway(FIRST_BYTE_TIMEOUT_SECONDS=0.5)
+    gateway.wait_ready()
+    script = {"status": 400, "body": "{}", "framing": "length", "fail_after": 0, "failure": "hang"}
+
+    reply = gateway.chat(fake=script)
+
+    assert (reply.status, reply.error_code) == (504, "upstream_timeout")

@@ -1,5 +1,6 @@
 """The gateway tells its state truly, ends without losing an answer, and is replaced unnoticed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -112,6 +113,19 @@ def test_sigterm_answers_a_request_that_waits_for_its_first_byte(start_gateway: 
     assert gateway.process.wait(5) == 0
 
 
+def test_sigterm_answers_a_client_that_is_still_uploading(start_gateway: Any) -> None:
+    gateway = start_gateway(DRAIN_SECONDS=1)
+    gateway.wait_ready()
+    with gateway.connect() as client:
+        client.send_request("POST", "/v1/chat/completions", {"model": "m"}, Content_Length="100")
+        wait_until(lambda: gateway.request("GET", "/health/live").status == 200)
+        gateway.process.send_signal(signal.SIGTERM)
+
+        assert client.read_head() == 503
+        assert b'"draining"' in client.read_body()
+    assert gateway.log_line(request_id=client.request_id)["outcome"] == "draining"
+
+
 def test_sighup_loses_no_request_and_no_stream(start_gateway: Any) -> None:
     gateway = start_gateway()
     gateway.wait_ready()
@@ -144,6 +158,33 @@ def test_sighup_loses_no_request_and_no_stream(start_gateway: Any) -> None:
     assert failures == []
     assert stream.is_whole
     assert body.endswith(b"data: [DONE]\n\n")
+
+
+def test_sighup_with_a_missing_key_file_keeps_serving(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    gateway.wait_ready()
+    gateway.keys_file.unlink()
+
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(gateway.log_lines(logger="gunicorn.error", message="Hang up: Master")) == 1)
+    wait_until(lambda: len(gateway.worker_pids()) == 2)
+
+    assert gateway.chat().status == 200
+    assert gateway.process.poll() is None
+
+
+def test_a_new_worker_that_dies_is_replaced_while_an_old_one_still_streams(start_gateway: Any) -> None:
+    gateway = start_gateway(WEB_CONCURRENCY=1)
+    gateway.wait_ready()
+    with gateway.open_chat(fake={"interval": 0.1, "events": 100}):
+        (old,) = gateway.worker_pids()
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(gateway.worker_pids()) == 2)
+        os.kill((gateway.worker_pids() - {old}).pop(), signal.SIGKILL)
+
+        wait_until(lambda: answers(gateway), 15.0)
+
+        assert old in gateway.worker_pids()
 
 
 def test_a_killed_worker_hurts_only_its_own_streams(start_gateway: Any) -> None:

@@ -75,8 +75,11 @@ def test_a_plain_answer_passes_unchanged(
     assert reply.body == fake.sent(reply.request_id)
 
 
-def test_usage_that_only_the_gateway_asked_for_is_taken_out(gateway: Gateway, fake: FakeVllm) -> None:
-    reply = gateway.chat(fake={"events": 4})
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_usage_that_only_the_gateway_asked_for_is_taken_out(
+    gateway: Gateway, fake: FakeVllm, framing: str
+) -> None:
+    reply = gateway.chat(fake={"events": 4, "framing": framing})
 
     sent = fake.sent(reply.request_id)
     usage_event = next(e for e in sent.split(b"\n\n") if b'"usage"' in e) + b"\n\n"

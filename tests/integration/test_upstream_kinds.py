@@ -40,6 +40,15 @@ def test_a_stream_over_tls_passes_unchanged(over_tls: Any, script: dict[str, Any
         assert reply.body.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.parametrize("size", [8000, 12_000, 15_000, 40_000])
+def test_a_plain_answer_over_tls_is_whole_whatever_its_size(over_tls: Any, size: int) -> None:
+    upstream, gateway = over_tls
+
+    reply = gateway.chat(stream=False, fake={"event_bytes": size, "framing": "length"})
+
+    assert reply.body == upstream.fake.sent(reply.request_id)
+
+
 def test_a_client_that_leaves_ends_the_tls_connection(over_tls: Any) -> None:
     upstream, gateway = over_tls
 
@@ -66,6 +75,36 @@ def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
         reply = gateway.chat(**ASKED)
 
         assert reply.body == upstream.fake.sent(reply.request_id)
+
+
+def test_an_answer_may_be_slow_on_a_reused_connection_too(tmp_path: Path) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
+        gateway.wait_ready()
+
+        replies = [gateway.chat(stream=False, fake={"before_head": delay}) for delay in (0, 2.5)]
+
+    assert [reply.status for reply in replies] == [200, 200]
+    connections = {r.connection for r in upstream.fake.received if r.method == "POST"}
+    assert len(connections) == 1
+
+
+def test_connections_that_a_burst_left_behind_are_closed(tmp_path: Path) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
+        gateway.wait_ready()
+        with ExitStack() as burst:
+            clients = [burst.enter_context(gateway.open_chat(fake={"interval": 0.05})) for _ in range(20)]
+            for client in clients:
+                client.read_body()
+        assert upstream.fake.open_connections >= 20
+
+        wait_until(lambda: upstream.fake.open_connections <= 3, 8.0)
+
+
+def test_a_probe_that_is_reset_does_not_end_the_probing(tmp_path: Path) -> None:
+    with FakeVllmThread() as upstream:
+        upstream.fake.health_resets = 3
+        with Gateway(tmp_path, upstream.url) as gateway:
+            gateway.wait_ready()
 
 
 def test_a_reused_connection_that_died_is_replaced_once(tmp_path: Path) -> None:

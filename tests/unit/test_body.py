@@ -52,7 +52,13 @@ def test_an_unset_wish_is_replaced_where_it_stands(wish: str) -> None:
     ],
 )
 def test_the_number_of_choices_follows_from_the_body(content: Any, choices: int) -> None:
-    assert parse_body(json.dumps(content).encode()).choices == choices
+    assert parse_body(json.dumps(content).encode()).count_choices(prompts=True) == choices
+
+
+def test_only_text_completions_know_several_prompts() -> None:
+    body = parse_body(b'{"prompt": ["one", "two"], "n": 3}')
+
+    assert body.count_choices(prompts=False) == 3
 
 
 @pytest.mark.parametrize("field", ["model", "stream", "stream_options"])

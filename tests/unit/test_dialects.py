@@ -86,6 +86,26 @@ def test_an_unfinished_chat_stream_never_tells_done(script: Script, choices: int
     assert b"[DONE]" not in passed
 
 
+def test_only_the_reason_of_a_repetition_is_changed() -> None:
+    text = '{"choices":[{"index":0,"delta":{"content":"repetition"},"finish_reason": "repetition"}]}'
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    passed = inspector.feed(b"data: " + text.encode() + b"\n\n")
+
+    assert passed == b"data: " + text.replace(': "repetition"', ': "length"').encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("reason", [{"type": "stop"}, ["stop"], 5, True])
+@pytest.mark.parametrize("index", [0, [], None])
+def test_a_reason_that_is_no_text_ends_no_choice(reason: Any, index: Any) -> None:
+    inspector = ChatInspector(choices=1, drop_usage=False)
+    choice = {"index": index, "delta": {}, "finish_reason": reason}
+
+    run(inspector, b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\ndata: [DONE]\n\n")
+
+    assert isinstance(inspector.failure, UpstreamLost)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_chat_stream_cut_between_events_is_broken(count: int) -> None:
     inspector = ChatInspector(choices=1, drop_usage=False)

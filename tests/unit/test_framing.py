@@ -106,6 +106,11 @@ def test_a_body_up_to_the_close_ends_with_it() -> None:
     assert decoder.done
 
 
+def test_a_close_before_the_first_byte_is_no_body() -> None:
+    with pytest.raises(UpstreamLost):
+        CloseDecoder().end()
+
+
 def test_nothing_is_no_chunk() -> None:
     assert encode_chunk(b"") == b""
     assert encode_chunk(b"x" * 16) == b"10\r\n" + b"x" * 16 + b"\r\n"

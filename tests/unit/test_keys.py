@@ -57,13 +57,27 @@ def test_a_bad_entry_is_left_out_and_named_without_its_key(entry: Any) -> None:
 @pytest.mark.parametrize(
     "data",
     [b"", b"[]", b"{}", b'"x"', b'{"a": "k1", "a": "k2"}', b'{"a": "same-key", "b": "same-key"}',
-     b'{"a": ["same-key", "same-key"]}', b'{"a": ""}', b"\xff", b"x" * (MAX_FILE_BYTES + 1)],
+     b'{"a": ""}', b"\xff", b"x" * (MAX_FILE_BYTES + 1)],
 )  # fmt: skip
 def test_a_file_that_cannot_be_told_apart_is_refused_whole(data: bytes) -> None:
     with pytest.raises(KeyFileError) as caught:
         parse_key_file(data)
 
     assert "same-key" not in str(caught.value)
+
+
+def test_a_key_under_two_names_belongs_to_nobody() -> None:
+    shared = {"key": "same-key", "disabled": True}
+    found = parse({"a": "same-key", "b": ["same-key", "own-key-of-b"], "c": shared})
+
+    assert [record.name for record in found.records] == ["b"]
+    assert found.problems == ["entries ['a', 'b', 'c'] hold the same key"]
+
+
+def test_a_key_twice_under_one_name_counts_once() -> None:
+    found = parse({"a": ["same-key", "same-key"]})
+
+    assert (len(found.records), found.problems) == (1, [])
 
 
 @pytest.mark.parametrize("wrap", [lambda d: b"\xef\xbb\xbf" + d, lambda d: d + b"\r\n", lambda d: b" " + d])
