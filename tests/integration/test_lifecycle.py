@@ -164,13 +164,12 @@ def test_sighup_with_a_missing_key_file_keeps_serving(start_gateway: Any) -> Non
     gateway = start_gateway()
     gateway.wait_ready()
     gateway.keys_file.unlink()
+    before = gateway.worker_pids()
 
     gateway.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: len(gateway.log_lines(logger="gunicorn.error", message="Hang up: Master")) == 1)
-    wait_until(lambda: len(gateway.worker_pids()) == 2)
+    wait_until(lambda: not before & gateway.worker_pids() and len(gateway.worker_pids()) == 2)
 
     assert gateway.chat().status == 200
-    assert gateway.process.poll() is None
 
 
 def test_a_new_worker_that_dies_is_replaced_while_an_old_one_still_streams(start_gateway: Any) -> None:
