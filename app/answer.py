@@ -7,6 +7,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from urllib3.exceptions import HeaderParsingError
+from urllib3.util.response import assert_header_parsing
+
 from app.broken import UpstreamLost
 from app.errors import UpstreamError
 from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
@@ -29,6 +32,7 @@ class Answer:
         self._response = response
         self._sock = response.carrier
         self._is_open = True
+        self._check_head()
         self.decoder = self._choose_decoder()
         self.recv = self._sock.recv
         self._sock.settimeout(0.0)
@@ -56,6 +60,14 @@ class Answer:
     def has_pending(self) -> bool:
         """Whether bytes can be read that the kernel does not know of (TLS)."""
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+
+    def _check_head(self) -> None:
+        # Behind a line that is no field, http.client knows no more fields, the framing included.
+        try:
+            assert_header_parsing(self._head.msg)
+        except HeaderParsingError as error:
+            self.close()
+            raise UpstreamError from error
 
     def _choose_decoder(self) -> Decoder:
         coding, declared = self.header("transfer-encoding").lower(), self.header("content-length")

@@ -20,6 +20,7 @@ from app.logs import RequestRecord
 from app.routes import Access, Route, check_host, find_route
 from app.wire import RECORD
 
+BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key."
 
 
@@ -77,7 +78,7 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
     Raises MissingOrInvalidKey, or AmbiguousCredentials for two active keys of different names.
     """
     bearer = read_bearer(headers.get("Authorization", ""))
-    direct = headers.get("X-API-Key", "").strip()
+    direct = headers.get("X-API-Key", "").strip(BLANK)
     by_bearer = _look_up(ring, bearer)
     by_direct = _look_up(ring, direct)
     if direct and by_direct and by_bearer and by_direct.name != by_bearer.name:
@@ -93,8 +94,8 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
 
 def read_bearer(value: str) -> str:
     """The token of an `Authorization: Bearer` value; an empty text for any other."""
-    scheme, _, token = value.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    scheme, _, token = value.strip(BLANK).partition(" ")
+    return token.strip(BLANK) if scheme.lower() == "bearer" else ""
 
 
 def _look_up(ring: Ring, key: str) -> KeyRecord | None:

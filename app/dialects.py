@@ -121,7 +121,8 @@ class ChatInspector(EventInspector):
 
     def __init__(self, *, choices: int, drop_usage: bool) -> None:
         super().__init__()
-        self._open_choices = set(range(choices))
+        self._choices = choices
+        self._ended: set[int] = set()
         self._drop_usage = drop_usage
 
     def _must_look(self, block: bytes) -> bool:
@@ -133,7 +134,7 @@ class ChatInspector(EventInspector):
     def _inspect(self, event: bytes) -> bytes:
         if data_of(event).strip() != DONE:
             return super()._inspect(event)
-        if self._open_choices:
+        if len(self._ended) < self._choices:
             self.failure = UpstreamLost()
             return b""
         self._is_whole = True
@@ -161,7 +162,7 @@ class ChatInspector(EventInspector):
             self.failure = UpstreamLost()
             return b""
         index = choice.get("index", 0)
-        self._open_choices.discard(index if isinstance(index, int) else 0)
+        self._ended.add(index if isinstance(index, int) else 0)
         return event
 
 

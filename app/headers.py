@@ -8,6 +8,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import is_hop_by_hop_header
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 VISIBLE = re.compile(r"[\x20-\x7e]*")
 PASSED_UP = ("Accept", "anthropic-version", "anthropic-beta")
@@ -62,6 +63,9 @@ def to_client(upstream: Iterable[tuple[str, str]], *, is_stream: bool) -> list[t
     kept = [
         (name, value)
         for name, value in fields
-        if name.lower() not in dropped and not is_hop_by_hop_header(name) and SENDABLE.fullmatch(name + value)
+        if name.lower() not in dropped
+        and not is_hop_by_hop_header(name)
+        and TOKEN.fullmatch(name)
+        and SENDABLE.fullmatch(value)
     ]
     return kept + (list(UNBUFFERED.items()) if is_stream else [])

@@ -14,6 +14,7 @@ from app.instance import Instance
 from app.proxy import refusal_of_upstream
 from app.routes import find_model_id
 from app.settings import Settings
+from app.strict_json import StrictJsonError, decode_upstream
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
 
@@ -39,7 +40,7 @@ class Models:
             hold_until_ready(self._instance, self._hold_seconds)
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
                 answer = self._upstream.open(call)
-                if answer.status >= 400:
+                if answer.status >= 300:
                     return refusal_of_upstream(answer)
                 raw = answer.read()
         return without_paths(raw)
@@ -51,9 +52,9 @@ def without_paths(raw: bytes) -> dict[str, Any]:
     Raises UpstreamError when it is no list of models.
     """
     try:
-        listing = msgspec.json.decode(raw)
+        listing = decode_upstream(raw)
         cards = [{k: v for k, v in card.items() if k != "root"} for card in listing["data"]]
-    except (msgspec.DecodeError, TypeError, KeyError, AttributeError) as error:
+    except (StrictJsonError, TypeError, KeyError, AttributeError) as error:
         raise UpstreamError from error
     return {**listing, "data": cards}
 

@@ -4,7 +4,6 @@ import re
 import time
 
 import gevent
-import msgspec
 from flask import Blueprint, Response, current_app, g, request
 
 from app import headers
@@ -13,13 +12,14 @@ from app.body import RequestBody, check_declared, parse_body, read_body, with_us
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
 from app.error_body import render_error
-from app.errors import GatewayError, UpstreamError, UpstreamTimeout
+from app.errors import BadRequest, GatewayError, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
 from app.limits import Limits
 from app.relay import Relay
 from app.routes import RELAYED, Api, Route
 from app.settings import Settings
+from app.strict_json import StrictJsonError, decode_upstream
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
 
@@ -60,7 +60,7 @@ class Proxy:
             limits = self._limits()
             with gevent.Timeout(limits.seconds_to_first_byte(), UpstreamTimeout()):
                 connection.answer = answer = self._upstream.open(call)
-                if answer.status >= 400:
+                if 400 <= answer.status < 600:
                     return refusal_of_upstream(answer)
         check_usable(answer, is_stream=body.is_stream)
         inspector = choose_inspector(
@@ -70,8 +70,10 @@ class Proxy:
 
     def _read_body(self, connection: ClientConnection) -> RequestBody:
         limit, length = self._settings.max_request_bytes, request.content_length
-        chunked = "HTTP_TRANSFER_ENCODING" in request.environ
-        length = None if chunked else length or 0
+        coding = request.environ.get("HTTP_TRANSFER_ENCODING")
+        if coding and coding.lower() != "chunked":
+            raise BadRequest("The body has a transfer coding that the gateway does not undo.")
+        length = None if coding else length or 0
         content_type = request.environ.get("CONTENT_TYPE", "")
         check_declared(content_type, request.headers.get("Content-Encoding", ""), length, limit)
         connection.send_continue()
@@ -142,8 +144,8 @@ def readable_error(raw: bytes, status: int) -> bytes:
     FastAPI's `{"detail"}`, a plain `{"error": "text"}` and what is no JSON become our own shape.
     """
     try:
-        content = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+        content = decode_upstream(raw)
+    except StrictJsonError:
         content = {"error": UNREADABLE}
     told = content.get("error", content.get("detail")) if isinstance(content, dict) else None
     is_plain = isinstance(content, dict) and ("detail" in content or isinstance(told, str))

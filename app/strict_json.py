@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, NoReturn
 
+import msgspec
+
 MAX_NUMBER_CHARS = 400  # the longest float that Python prints has under 30
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -29,6 +31,14 @@ def decode_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise StrictJsonError("not an object")
     return value
+
+
+def decode_upstream(data: bytes) -> Any:
+    """Any JSON that an upstream sent, as it comes. Raises StrictJsonError for what is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise StrictJsonError("not valid JSON") from None
 
 
 def member_span(text: str, name: str) -> tuple[int, int]:

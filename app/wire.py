@@ -70,6 +70,7 @@ class Exchange:
         self._response, self._environ = wsgi.create(
             request, connection.sock, peer or "", listener, cfg, response_class=Response
         )
+        self._environ.pop("HTTP_UPGRADE", None)  # refused by silence; Werkzeug would find no route
         self._environ[CONNECTION] = connection
         self._environ[RECORD] = self._record
 

@@ -40,6 +40,7 @@ TICK_SECONDS = 0.2
 RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 FAREWELL_SECONDS = 1.0
+CROWDED = 0.9  # of worker_connections
 
 CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
@@ -143,6 +144,7 @@ class GatewayWorker(GeventWorker):
         parser = RequestParser(self.cfg, client, addr)
         connection = ClientConnection(client, parser.unreader)
         self._connections.add(connection)
+        self._make_room()
         try:
             while self._serve_next(connection, parser, listener, addr):
                 connection.has_served = True
@@ -153,6 +155,13 @@ class GatewayWorker(GeventWorker):
         finally:
             self._connections.discard(connection)
             connection.close()
+
+    def _make_room(self) -> None:
+        """Near the limit of connections, the one that has been idle for longest has to go."""
+        if len(self._connections) > CROWDED * self.worker_connections:
+            idle = [c for c in self._connections if c.has_served and not c.is_busy]
+            for connection in sorted(idle, key=lambda c: c.idle_since)[:1]:
+                connection.shut_reading()
 
     def _serve_next(
         self, connection: ClientConnection, parser: RequestParser, listener: Any, addr: Any

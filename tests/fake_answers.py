@@ -40,6 +40,7 @@ class Script:
     done: bool = True
     status: int = 200
     body: str | None = None  # instead of a completion
+    encoding: str = "utf-8"
     content_type: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     fail_after: int | None = None  # after so many events (or half of a plain body) ...

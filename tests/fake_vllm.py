@@ -54,6 +54,7 @@ class FakeVllm:
         self.health_status = 200
         self.health_resets = 0  # so many probes get a head and then a reset
         self.open_connections = 0
+        self.extra_head_line = ""  # before the framing of every completion
         self.models = (200, json.dumps(models()).encode())
         self.drops: list[int] = []  # positions on a connection whose request gets no answer, once each
         self._connections = itertools.count()
@@ -124,9 +125,10 @@ class FakeVllm:
         asked = request.json()
         script = Script(**{**self.defaults, **asked.get("fake", {})})
         await asyncio.sleep(script.before_head)
-        out = Output(writer, script, request.sent)
+        out = Output(writer, script, request.sent, self.extra_head_line)
         if script.body is not None or not asked.get("stream"):
-            await out.plain((script.body or json.dumps(completion(asked, script))).encode())
+            body = script.body or json.dumps(completion(asked, script))
+            await out.plain(body.encode(script.encoding))
         else:
             await out.stream(API_EVENTS.get(request.target, chat_events)(asked, script))
 
@@ -134,7 +136,10 @@ class FakeVllm:
 class Output:
     """Writes one answer in the scripted framing, and remembers its body."""
 
-    def __init__(self, writer: asyncio.StreamWriter, script: Script, sent: bytearray) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, script: Script, sent: bytearray, extra_head_line: str
+    ) -> None:
+        self._extra = [extra_head_line] if extra_head_line else []
         self._writer = writer
         self._script = script
         self._sent = sent
@@ -149,7 +154,7 @@ class Output:
         if length is not None:
             headers["content-length"] = str(length)
         lines = [f"{name}: {value}" for name, value in (headers | script.headers).items()]
-        return "\r\n".join([f"HTTP/1.1 {script.status} OK", *lines, "", ""]).encode()
+        return "\r\n".join([f"HTTP/1.1 {script.status} OK", *self._extra, *lines, "", ""]).encode()
 
     async def _write(self, body: bytes) -> None:
         self._sent += body

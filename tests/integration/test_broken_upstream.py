@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_vllm import FakeVllm, Received
+from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.gateway import Gateway, wait_until
 from tests.local import free_port
 
@@ -184,6 +184,18 @@ def test_a_header_that_may_not_be_sent_is_left_out(gateway: Gateway) -> None:
     assert reply.headers["x-even"] == "ab"
 
 
+@pytest.mark.parametrize("line", ["X Y: 1", "no colon", "X(: a"])
+def test_a_head_with_a_line_that_is_no_field_is_never_half_understood(tmp_path: Any, line: str) -> None:
+    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
+        gateway.wait_ready()
+        upstream.fake.extra_head_line = line
+
+        reply = gateway.chat(stream_options={"include_usage": True})
+
+    is_right = reply.status == 200 and reply.body == upstream.fake.sent(reply.request_id)
+    assert is_right or (reply.status, reply.error_code) == (502, "upstream_error")
+
+
 def test_json_in_answer_to_a_wish_for_a_stream_is_a_502(gateway: Gateway) -> None:
     reply = gateway.chat(fake={"body": '{"choices": []}'})
 
@@ -199,6 +211,13 @@ def test_json_in_answer_to_a_wish_for_a_stream_is_a_502(gateway: Gateway) -> Non
         ({"status": 500, "body": "<html>oops</html>"}, 500, "The model server refused the request."),
         ({"status": 401, "body": '{"error":"Unauthorized"}'}, 502, None),
         ({"status": 500, "body": "x" * 70_000}, 500, "The model server refused the request."),
+        ({"status": 400, "body": '{"error":' + "[" * 60_000}, 400, "The model server refused the request."),
+        (
+            {"status": 400, "body": '{"é"}', "encoding": "latin-1"},
+            400,
+            "The model server refused the request.",
+        ),
+        ({"status": 999, "body": "{}"}, 502, None),
     ],
 )
 def test_an_error_of_the_upstream_is_an_error_that_clients_can_read(

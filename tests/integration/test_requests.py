@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -180,6 +181,20 @@ def test_a_body_that_stops_half_way_is_not_forwarded(gateway: Gateway, fake: Fak
     assert not [r for r in fake.received[before:] if r.target == CHAT]
 
 
+def test_a_body_that_was_compressed_for_the_transfer_is_refused(gateway: Gateway) -> None:
+    head = keyed_head("Content-Type: application/json", "Transfer-Encoding: gzip, chunked")
+    with gateway.connect() as client:
+        client.sock.sendall(head + b"2\r\n{}\r\n0\r\n\r\n")
+
+        assert client.read_head() == 400
+
+
+def test_an_upgrade_is_not_taken(gateway: Gateway) -> None:
+    headers = {"X-API-Key": KEY, "Connection": "Upgrade", "Upgrade": "websocket"}
+
+    assert gateway.request("GET", "/v1/models", headers=headers).status == 200
+
+
 def test_a_head_that_does_not_end_in_time_is_a_408(gateway: Gateway) -> None:
     with gateway.connect() as client:
         client.sock.settimeout(15)
@@ -198,3 +213,13 @@ def test_a_request_id_is_ours_and_the_clients_is_only_logged(gateway: Gateway) -
     assert reply.request_id.startswith("req_")
     line = gateway.log_line(request_id=reply.request_id)
     assert line["client_request_id"] == "from?the client"
+
+
+def test_idle_connections_never_keep_a_new_client_out(start_gateway: Any) -> None:
+    gateway = start_gateway(WEB_CONCURRENCY=1, GUNICORN_CMD_ARGS="--worker-connections 20")
+    with ExitStack() as idle:
+        for _ in range(30):
+            client = idle.enter_context(gateway.connect())
+            client.send_request("GET", "/health/live")
+            assert client.read_head() == 200
+            client.read_body()

@@ -86,6 +86,10 @@ def test_an_unfinished_chat_stream_never_tells_done(script: Script, choices: int
     assert b"[DONE]" not in passed
 
 
+def test_a_wish_for_very_many_choices_costs_no_memory() -> None:
+    ChatInspector(choices=10**12, drop_usage=False)
+
+
 def test_only_the_reason_of_a_repetition_is_changed() -> None:
     text = '{"choices":[{"index":0,"delta":{"content":"repetition"},"finish_reason": "repetition"}]}'
     inspector = ChatInspector(choices=1, drop_usage=False)
