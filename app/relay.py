@@ -1,8 +1,7 @@
 """Carry an answer's bytes to the client as they come.
 
-The cost of relaying is in the waiting, not in the bytes: instead of a greenlet that blocks on each
-read, one persistent event-loop watcher calls back, receives and sends without switching greenlets.
-The handler's greenlet sleeps until the answer has ended, one way or another.
+The cost of relaying is in the waiting, not in the bytes: a persistent event-loop watcher calls back,
+receives and sends without switching greenlets, while the handler's greenlet sleeps to the end.
 """
 
 import logging

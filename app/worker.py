@@ -64,9 +64,11 @@ class GatewayWorker(GeventWorker):
         """Serve until told to stop; then drain or retire (the shared page says which)."""
         self._stopping = Event()
         servers = [self._listen(sock) for sock in self.sockets]
-        while self.alive:
+        # The master may be busy replacing workers when it is told to stop; the page is not.
+        while self.alive and not INSTANCE.is_draining:
             self.notify()
-            self._stopping.wait(1.0)
+            self._stopping.wait(TICK_SECONDS)
+        self.alive = False
         if not INSTANCE.is_draining:
             self._retire(servers)
         if INSTANCE.is_draining:

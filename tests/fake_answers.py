@@ -125,10 +125,23 @@ def chat_events(asked: dict[str, Any], script: Script) -> list[bytes]:
 def messages_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     """An Anthropic message stream."""
     usage = {"input_tokens": 7, "output_tokens": 0}
-    steps: list[dict[str, Any]] = [{"type": "message_start", "message": {"usage": usage}}]
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "model": asked.get("model"),
+        "stop_reason": None,
+        "usage": usage,
+    }
+    steps: list[dict[str, Any]] = [
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    ]
     for number in range(script.events):
         delta = {"type": "text_delta", "text": WORDS[number % len(WORDS)] + " "}
         steps.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    steps.append({"type": "content_block_stop", "index": 0})
     steps.append(
         {
             "type": "message_delta",

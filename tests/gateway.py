@@ -123,10 +123,12 @@ class Gateway:
         """A bare socket to the gateway."""
         return RawClient(self.port)
 
-    def open_chat(self, **fields: Any) -> "RawClient":
-        """A streamed chat whose answer's head has been read."""
+    def open_chat(self, *, keep: bool = True, **fields: Any) -> "RawClient":
+        """A streamed chat whose answer's head has been read; `keep` the connection behind it or not."""
         client = self.connect()
-        client.send_request("POST", "/v1/chat/completions", chat_body(stream=True, **fields))
+        body = chat_body(stream=True, **fields)
+        wish = "keep-alive" if keep else "close"
+        client.send_request("POST", "/v1/chat/completions", body, Connection=wish)
         client.read_head()
         return client
 

@@ -126,30 +126,31 @@ def test_sigterm_answers_a_client_that_is_still_uploading(start_gateway: Any) ->
     assert gateway.log_line(request_id=client.request_id)["outcome"] == "draining"
 
 
+def ask_on_kept_connections(gateway: Gateway, stop: threading.Event, failures: list[int]) -> None:
+    """Ask again and again, on one connection for as long as the gateway keeps it."""
+    while not stop.is_set():
+        with gateway.connect() as client:
+            client.headers["connection"] = "keep-alive"
+            while client.headers["connection"] == "keep-alive" and not stop.is_set():
+                client.send_request("GET", "/v1/models")
+                failures += [client.status] if client.read_head() != 200 else []
+                client.read_body()
+
+
 def test_sighup_loses_no_request_and_no_stream(start_gateway: Any) -> None:
     gateway = start_gateway()
     gateway.wait_ready()
     failures: list[int] = []
     stop = threading.Event()
-
-    def ask() -> None:
-        with gateway.connect() as client:
-            while not stop.is_set():
-                client.send_request("GET", "/v1/models")
-                if client.read_head() != 200:
-                    failures.append(client.status)
-                client.read_body()
-                if client.headers["connection"] == "close":
-                    client.sock.close()
-                    client.__init__(gateway.port)  # type: ignore[misc]
-
-    with gateway.open_chat(fake={"interval": 0.2, "events": 15}) as stream:
-        askers = [threading.Thread(target=ask) for _ in range(4)]
+    arguments = (gateway, stop, failures)
+    askers = [threading.Thread(target=ask_on_kept_connections, args=arguments) for _ in range(4)]
+    with gateway.open_chat(keep=False, fake={"interval": 0.2, "events": 9}) as stream:
         for asker in askers:
             asker.start()
         for _ in range(3):
+            before = gateway.worker_pids()
             gateway.process.send_signal(signal.SIGHUP)
-            time.sleep(0.5)
+            wait_until(lambda before=before: gateway.worker_pids() - before, 15.0)
         body = stream.read_body()
         stop.set()
         for asker in askers:
@@ -158,6 +159,22 @@ def test_sighup_loses_no_request_and_no_stream(start_gateway: Any) -> None:
     assert failures == []
     assert stream.is_whole
     assert body.endswith(b"data: [DONE]\n\n")
+
+
+def test_sigterm_is_heard_while_the_master_still_replaces_workers(start_gateway: Any) -> None:
+    gateway = start_gateway(DRAIN_SECONDS=1)
+    gateway.wait_ready()
+    with gateway.open_chat(fake={"interval": 0.1, "events": 1000}) as client:
+        before = gateway.worker_pids()
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(gateway.worker_pids() - before) == 2)
+        gateway.process.send_signal(signal.SIGTERM)
+        stopped_at = time.monotonic()
+        body = client.read_body()
+
+    assert body.count(b'"server_shutdown"') == 1
+    assert gateway.process.wait(10) == 0
+    assert time.monotonic() - stopped_at < 4.0
 
 
 def test_sighup_with_a_missing_key_file_keeps_serving(start_gateway: Any) -> None:
