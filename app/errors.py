@@ -6,8 +6,7 @@ GatewayError
 │   ├── ExpectationFailed 417
 │   └── HeadersTooLarge 431
 ├── AmbiguousCredentials 400   two keys of different names in one request
-├── InvalidJson 400            the body is not one strict JSON object
-├── InvalidField 400           a field has a value that the gateway refuses
+├── InvalidJson, InvalidField 400   the body, or a field of it, is not what it must be
 ├── MissingOrInvalidKey 401
 ├── InsufficientScope 403
 ├── RouteNotFound 404          ModelNotFound 404
@@ -16,13 +15,12 @@ GatewayError
 ├── RequestTooLarge 413
 ├── UnsupportedMediaType 415
 ├── ReloadFailed 500           the key store was read and could not be used
-├── UpstreamError 502          the upstream answered something unusable
+├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
 ├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining
 ├── UpstreamTimeout 504
 └── BrokenStream               after the head was sent: see broken.py
 
-4xx texts hold no value of a client or a setting and no run of digits: OpenCode retries a refusal
-whose body holds "500" or "429" anywhere (seen with opencode-ai 1.18.33).
+4xx texts hold no client's value and no digits: OpenCode 1.18 retries whatever holds "500" or "429".
 """
 
 from typing import ClassVar
@@ -193,6 +191,13 @@ class UpstreamError(GatewayError):
     status = 502
     code = "upstream_error"
     message = "The model server gave no usable answer."
+
+
+class UpstreamRefused(InvalidRequest):
+    """The upstream refused the request in a way that clients cannot read; its own status is kept."""
+
+    code = "upstream_error"
+    message = "The model server refused the request."
 
 
 class UpstreamTimeout(GatewayError):

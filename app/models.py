@@ -11,7 +11,7 @@ from app.connection import ClientConnection
 from app.errors import ModelNotFound, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
-from app.proxy import refusal_of_upstream
+from app.refusal import refusal_of_upstream
 from app.routes import find_model_id
 from app.settings import Settings
 from app.strict_json import StrictJsonError, decode_upstream

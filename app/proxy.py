@@ -1,6 +1,5 @@
 """The proxy blueprint: each relayed route is the same list of steps."""
 
-import re
 import time
 
 import gevent
@@ -11,22 +10,18 @@ from app.answer import Answer
 from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.error_body import render_error
-from app.errors import BadRequest, GatewayError, UpstreamError, UpstreamTimeout
+from app.errors import BadRequest, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
 from app.limits import Limits
+from app.refusal import refusal_of_upstream
 from app.relay import Relay
 from app.routes import RELAYED, Api, Route
 from app.settings import Settings
-from app.strict_json import StrictJsonError, decode_upstream
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
 
-MAX_ERROR_BYTES = 64 * 1024
 EVENT_STREAM = "text/event-stream"
-UNREADABLE = "The model server refused the request."
-DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 USAGE_APIS = (Api.CHAT, Api.COMPLETIONS)
 
 bp = Blueprint("proxy", __name__)
@@ -113,53 +108,6 @@ def _respond(answer: Answer, relay: Relay) -> Response:
         response.headers["Content-Length"] = str(answer.length)
     response.response = relay  # type: ignore[assignment]  # the worker runs it in the body's place
     return response
-
-
-def refusal_of_upstream(answer: Answer) -> Response:
-    """An error of the upstream: its own body where clients can read it, else in our shape.
-
-    Raises UpstreamError for 401 and 403, which only say that the gateway is not set up.
-    """
-    status = answer.status
-    try:
-        raw = answer.read(MAX_ERROR_BYTES)
-    except UpstreamError:
-        raw = b""
-    if status in (401, 403):
-        raise UpstreamError
-    raw = readable_error(raw, status)
-    response = Response(raw, status=status, content_type="application/json")
-    for name, value in answer.headers:
-        if name.lower() in ("retry-after", "retry-after-ms", "x-should-retry"):
-            response.headers[name] = value
-    if status == 503:
-        response.headers["Retry-After"] = soon(response.headers.get("Retry-After", ""))
-    g.record.outcome = "upstream_refused"
-    return response
-
-
-def readable_error(raw: bytes, status: int) -> bytes:
-    """The body as it is, unless clients could not read it.
-
-    FastAPI's `{"detail"}`, a plain `{"error": "text"}` and what is no JSON become our own shape.
-    """
-    try:
-        content = decode_upstream(raw)
-    except StrictJsonError:
-        content = {"error": UNREADABLE}
-    told = content.get("error", content.get("detail")) if isinstance(content, dict) else None
-    is_plain = isinstance(content, dict) and ("detail" in content or isinstance(told, str))
-    if not is_plain or isinstance(content.get("error"), dict):
-        return raw
-    error = GatewayError(told if isinstance(told, str) else UNREADABLE)
-    error.type = "invalid_request_error" if status < 500 else "api_error"  # type: ignore[misc]
-    error.code = "upstream_error"  # type: ignore[misc]
-    return render_error(error, anthropic=g.route.api is Api.MESSAGES)
-
-
-def soon(retry_after: str) -> str:
-    """A Retry-After that every client waits for: 1 to 59 seconds."""
-    return str(min(59, max(1, int(retry_after)))) if DIGITS.fullmatch(retry_after) else "5"
 
 
 def relay() -> Response:
