@@ -14,14 +14,13 @@ GatewayError
 ├── RequestTimeout 408         head or body came too slowly
 ├── RequestTooLarge 413
 ├── UnsupportedMediaType 415
-├── ReloadFailed 500           the key store was read and could not be used
+├── ReloadFailed 502           the key store could not be read or used
 ├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
 ├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining
 ├── UpstreamTimeout 504
 └── BrokenStream               after the head was sent: see broken.py
 
-4xx texts hold no client's value and no digits: OpenCode 1.18 retries whatever holds "500" or "429".
-"""
+4xx texts hold no client's value and no digits: OpenCode 1.18 retries what holds "500" or "429"."""
 
 from typing import ClassVar
 
@@ -181,6 +180,7 @@ class UnsupportedMediaType(InvalidRequest):
 class ReloadFailed(GatewayError):
     """The key store could not be read or holds no usable set; the old set stays."""
 
+    status = 502
     code = "reload_failed"
     message = "The keys could not be read again; the old set stays in use."
 
