@@ -2,9 +2,7 @@
 
 GatewayError
 ├── BadRequest 400             malformed framing, Host or request line
-│   ├── TargetTooLong 414
-│   ├── ExpectationFailed 417
-│   └── HeadersTooLarge 431
+│   └── TargetTooLong 414, ExpectationFailed 417, HeadersTooLarge 431
 ├── AmbiguousCredentials 400   two keys of different names in one request
 ├── InvalidJson, InvalidField 400   the body, or a field of it, is not what it must be
 ├── MissingOrInvalidKey 401
