@@ -22,8 +22,8 @@ MAX_SMALL_BODY_BYTES = 1024 * 1024
 class Answer:
     """A head that was read, and the connection on which its body comes.
 
-    Owns the connection: exactly one of `release` (the body was read to its end) and `close` ends
-    it; either may be called again without effect. `early` is what was read along with the head.
+    Owns the connection: `finish` (the body was read to its end) or `close` ends it; either may be
+    called again without effect. `early` is what was read along with the head.
     """
 
     def __init__(self, response: Any) -> None:
@@ -32,8 +32,12 @@ class Answer:
         self._response = response
         self._sock = response.carrier
         self._is_open = True
-        self._check_head()
-        self.decoder = self._choose_decoder()
+        try:
+            self._check_head()
+            self.decoder = self._choose_decoder()
+        except UpstreamError:
+            self.close()
+            raise
         self.recv = self._sock.recv
         self._sock.settimeout(0.0)
         self.early = self._take_early()
@@ -46,6 +50,16 @@ class Answer:
     def media_type(self) -> str:
         """The content type without parameters, in lower case."""
         return self.header("content-type").split(";", 1)[0].strip().lower()
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the body is server-sent events."""
+        return self.media_type == "text/event-stream"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the upstream answered with an error of HTTP's."""
+        return 400 <= self.status < 600
 
     @property
     def length(self) -> int | None:
@@ -66,7 +80,6 @@ class Answer:
         try:
             assert_header_parsing(self._head.msg)
         except HeaderParsingError as error:
-            self.close()
             raise UpstreamError from error
 
     def _choose_decoder(self) -> Decoder:
@@ -76,7 +89,6 @@ class Answer:
         if coding == "chunked" and not declared:
             return ChunkedDecoder()
         if coding or (declared and not LENGTH.fullmatch(declared)):
-            self.close()
             raise UpstreamError
         return LengthDecoder(int(declared)) if declared else CloseDecoder()
 
@@ -116,22 +128,16 @@ class Answer:
         return body
 
     def finish(self) -> None:
-        """`release` after a whole body, else `close`."""
-        if self.decoder.done and not self.decoder.surplus:
-            self.release()
-        else:
+        """Give the connection back to the pool where that is safe, else close it."""
+        is_clean = self.decoder.done and not self.decoder.surplus
+        if not is_clean or self._head.will_close or isinstance(self.decoder, CloseDecoder):
             self.close()
+        elif self._is_open:
+            self._release()
 
-    def release(self) -> None:
-        """Give the connection back to the pool, where its framing allows that."""
-        if not self._is_open:
-            return
-        if self._head.will_close or isinstance(self.decoder, CloseDecoder):
-            self.close()
-            return
+    def _release(self) -> None:
         self._is_open = False
         self._head.close()
-        self._sock.settimeout(None)
         self._response.connection.idle_since = time.monotonic()
         self._response.release_conn()
 

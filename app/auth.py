@@ -81,7 +81,7 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
     direct = headers.get("X-API-Key", "").strip(BLANK)
     by_bearer = _look_up(ring, bearer)
     by_direct = _look_up(ring, direct)
-    if direct and by_direct and by_bearer and by_direct.name != by_bearer.name:
+    if by_direct and by_bearer and by_direct.name != by_bearer.name:
         raise AmbiguousCredentials
     record = by_direct if direct else by_bearer
     if record is None:

@@ -22,6 +22,7 @@ SLOWEST_BYTES_PER_SECOND = 64 * 1024
 STEP_BYTES = 64 * 1024
 MAX_CHOICES = 4096
 JSON_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
 USAGE_WISH = '"stream_options":{"include_usage":true}'
 
 
@@ -118,9 +119,6 @@ def parse_body(raw: bytes) -> RequestBody:
         if not isinstance(fields.get(name), kind | None):
             raise InvalidField(f"The field {name} has the wrong type.", param=name)
     return RequestBody(raw, fields)
-
-
-FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
 
 
 def with_usage_wish(body: RequestBody) -> bytes:

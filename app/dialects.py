@@ -19,6 +19,7 @@ from app.usage import Usage, UsageTail, merge, usage_of
 KNOWN_ENDS = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 REPETITION = re.compile(rb'("finish_reason"\s*:\s*)"repetition"')
 DONE = b"[DONE]"
+MARKS = (b'"usage"', b'"error"')
 
 
 class Inspector:
@@ -52,8 +53,6 @@ class Inspector:
 class EventInspector(Inspector):
     """An event stream: holds back unfinished events, and knows when the stream is whole."""
 
-    marks: tuple[bytes, ...] = (b'"usage"', b'"error"')
-
     def __init__(self) -> None:
         super().__init__()
         self._buffer = EventBuffer()
@@ -79,7 +78,7 @@ class EventInspector(Inspector):
         return lead + self._render_failure(error)
 
     def _render_failure(self, error: GatewayError) -> bytes:
-        return b"data: " + render_error(error) + b"\n\n"
+        raise NotImplementedError
 
     def _pass(self, block: bytes) -> bytes:
         if not block or not self._must_look(block):
@@ -94,7 +93,8 @@ class EventInspector(Inspector):
         return b"".join(passed)
 
     def _must_look(self, block: bytes) -> bool:
-        return any(mark in block for mark in self.marks)
+        """Whether the block may hold an event that matters; the others pass unread."""
+        raise NotImplementedError
 
     def _inspect(self, event: bytes) -> bytes:
         content = _decode(data_of(event))
@@ -131,6 +131,9 @@ class ChatInspector(EventInspector):
         ends = block.count(b'"finish_reason"') - block.count(b'"finish_reason":null')
         return ends > 0 or b'"usage"' in block or DONE in block or b'"error"' in block
 
+    def _render_failure(self, error: GatewayError) -> bytes:
+        return b"data: " + render_error(error) + b"\n\n"
+
     def _inspect(self, event: bytes) -> bytes:
         if data_of(event).strip() != DONE:
             return super()._inspect(event)
@@ -166,38 +169,50 @@ class ChatInspector(EventInspector):
         return event
 
 
-class ResponsesInspector(EventInspector):
+class TypedInspector(EventInspector):
+    """A stream whose events name their type, and whose last event is of one of the types `ends`."""
+
+    ends: frozenset[str]
+    marks: tuple[bytes, ...]
+
+    def __init_subclass__(cls) -> None:
+        """Spell the marks once, not for each block."""
+        cls.marks = (*MARKS, *(end.encode() for end in cls.ends))
+
+    def _must_look(self, block: bytes) -> bool:
+        return any(mark in block for mark in self.marks)
+
+    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
+        kind = content.get("type")
+        if kind == "error" or (kind is None and content.get("error")):
+            return self._told(event)
+        self._is_whole = self._is_whole or (isinstance(kind, str) and kind in self.ends)
+        return event
+
+    def _render_failure(self, error: GatewayError) -> bytes:
+        return b"event: error\ndata: " + self._failure_data(error) + b"\n\n"
+
+    def _failure_data(self, error: GatewayError) -> bytes:
+        raise NotImplementedError
+
+
+class ResponsesInspector(TypedInspector):
     """Responses: ends with response.completed, response.incomplete or response.failed."""
 
-    ENDS = frozenset(("response.completed", "response.incomplete", "response.failed"))
-    marks = (*EventInspector.marks, *(end.encode() for end in sorted(ENDS)))
+    ends = frozenset(("response.completed", "response.incomplete", "response.failed"))
 
-    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
-        kind = content.get("type")
-        if kind == "error" or (kind is None and content.get("error")):
-            return self._told(event)
-        self._is_whole = self._is_whole or (isinstance(kind, str) and kind in self.ENDS)
-        return event
-
-    def _render_failure(self, error: GatewayError) -> bytes:
+    def _failure_data(self, error: GatewayError) -> bytes:
         content = {"type": "error", "code": error.code, "message": error.message, "param": None}
-        return b"event: error\ndata: " + json.dumps(content).encode() + b"\n\n"
+        return json.dumps(content).encode()
 
 
-class MessagesInspector(EventInspector):
+class MessagesInspector(TypedInspector):
     """Messages: ends with message_stop."""
 
-    marks = (*EventInspector.marks, b"message_stop")
+    ends = frozenset(("message_stop",))
 
-    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
-        kind = content.get("type")
-        if kind == "error" or (kind is None and content.get("error")):
-            return self._told(event)
-        self._is_whole = self._is_whole or kind == "message_stop"
-        return event
-
-    def _render_failure(self, error: GatewayError) -> bytes:
-        return b"event: error\ndata: " + render_error(error, anthropic=True) + b"\n\n"
+    def _failure_data(self, error: GatewayError) -> bytes:
+        return render_error(error, anthropic=True)
 
 
 def _decode(data: bytes) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app
 
+from app.errors import Unavailable
 from app.instance import Instance
 from app.keys.shared import SharedKeys
 from app.monitor import Monitor
@@ -43,7 +44,7 @@ def _answer(phase: str, *, ok: bool) -> Response:
     response = Response(content, status=200 if ok else 503, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     if not ok:
-        response.headers["Retry-After"] = "5"
+        response.headers.update(Unavailable().headers())
     return response
 
 
@@ -65,9 +66,8 @@ def ready() -> Response:
 @bp.get("/startup")
 def startup() -> Response:
     """The model has been ready once."""
-    health: Health = current_app.extensions["health"]
-    phase = health.phase()
     instance: Instance = current_app.extensions["instance"]
     if instance.is_ready:
         return _answer("started", ok=True)
-    return _answer(phase, ok=False)
+    health: Health = current_app.extensions["health"]
+    return _answer(health.phase(), ok=False)

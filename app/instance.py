@@ -32,7 +32,6 @@ class Instance:
         "upstream_is_up",
         "probe_due",
         "refresh_due",
-        "keys_loaded_at",
     )
 
     def __init__(self) -> None:
@@ -67,8 +66,8 @@ class Instance:
         """How often a key set was published; 0 while there is none."""
         return self._generation[0]
 
-    def publish_keys(self, snapshot: bytes) -> int:
-        """Make a serialised key set current for every worker; returns its generation.
+    def publish_keys(self, snapshot: bytes) -> None:
+        """Make a serialised key set current for every worker.
 
         Call it inside `lock`. Two slots take turns, so that a reader of the current set is never
         disturbed by the next one.
@@ -80,7 +79,6 @@ class Instance:
         self._memory[start : start + 8] = struct.pack("Q", len(snapshot))
         self._memory[start + 8 : start + 8 + len(snapshot)] = snapshot
         self._generation[0] = generation
-        return generation
 
     def read_keys(self) -> tuple[int, bytes]:
         """The current generation and its serialised set."""

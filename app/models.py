@@ -11,8 +11,7 @@ from app.connection import ClientConnection
 from app.errors import ModelNotFound, UpstreamError, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
-from app.refusal import refusal_of_upstream
-from app.routes import find_model_id
+from app.refusal import check_usable, refusal_of_upstream
 from app.settings import Settings
 from app.strict_json import StrictJsonError, decode_upstream
 from app.upstream import Call, Upstream
@@ -39,9 +38,10 @@ class Models:
         with connection.watched():
             hold_until_ready(self._instance, self._hold_seconds)
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
-                answer = self._upstream.open(call)
-                if answer.status >= 300:
+                connection.answer = answer = self._upstream.open(call)
+                if answer.is_refusal:
                     return refusal_of_upstream(answer)
+                check_usable(answer, is_stream=False)
                 raw = answer.read()
         return without_paths(raw)
 
@@ -73,9 +73,8 @@ def list_models() -> Response:
 
 @bp.get("/v1/models/<path:model_id>")
 def get_model(model_id: str) -> Response:
-    """One model; the id is taken from the raw target, where a slash may be `%2F`."""
+    """One model; the route table has checked the id, and a slash in it may have been `%2F`."""
     models: Models = current_app.extensions["models"]
-    model_id = find_model_id(request.environ["RAW_URI"].split("?", 1)[0])
     listing = models.fetch()
     if isinstance(listing, Response):
         return listing

@@ -10,18 +10,17 @@ from app.answer import Answer
 from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.errors import BadRequest, UpstreamError, UpstreamTimeout
+from app.errors import BadRequest, UpstreamTimeout
 from app.hold import hold_until_ready
 from app.instance import Instance
 from app.limits import Limits
-from app.refusal import refusal_of_upstream
+from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
 from app.routes import RELAYED, Api, Route
 from app.settings import Settings
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
 
-EVENT_STREAM = "text/event-stream"
 USAGE_APIS = (Api.CHAT, Api.COMPLETIONS)
 
 bp = Blueprint("proxy", __name__)
@@ -55,7 +54,7 @@ class Proxy:
             limits = self._limits()
             with gevent.Timeout(limits.seconds_to_first_byte(), UpstreamTimeout()):
                 connection.answer = answer = self._upstream.open(call)
-                if 400 <= answer.status < 600:
+                if answer.is_refusal:
                     return refusal_of_upstream(answer)
         check_usable(answer, is_stream=body.is_stream)
         inspector = choose_inspector(
@@ -89,16 +88,8 @@ class Proxy:
         )
 
 
-def check_usable(answer: Answer, *, is_stream: bool) -> None:
-    """Raises UpstreamError for what is no success, or no readable stream where one was asked for."""
-    is_readable = answer.header("content-encoding").lower() in ("", "identity")
-    is_events = answer.media_type == EVENT_STREAM and is_readable
-    if not 200 <= answer.status < 300 or (is_stream and not is_events):
-        raise UpstreamError
-
-
 def _respond(answer: Answer, relay: Relay) -> Response:
-    is_stream = answer.media_type == EVENT_STREAM
+    is_stream = answer.is_event_stream
     response = Response(status=answer.status, direct_passthrough=True)
     response.headers.clear()
     for name, value in headers.to_client(answer.headers, is_stream=is_stream):

@@ -1,4 +1,4 @@
-"""An error that the upstream answered, made readable for clients."""
+"""What the upstream may answer: success as it is, an error made readable, nothing else."""
 
 import re
 
@@ -7,13 +7,20 @@ from flask import Response, g
 from app import headers
 from app.answer import Answer
 from app.error_body import render_error
-from app.errors import UpstreamError, UpstreamRefused
+from app.errors import Unavailable, UpstreamError, UpstreamRefused
 from app.routes import Api
 from app.strict_json import StrictJsonError, decode_upstream
 
 MAX_ERROR_BYTES = 64 * 1024
 DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 PASSED = frozenset(("retry-after", "retry-after-ms", "x-should-retry"))
+
+
+def check_usable(answer: Answer, *, is_stream: bool) -> None:
+    """Raises UpstreamError for what is no success, or no readable stream where one was asked for."""
+    is_readable = answer.is_event_stream and answer.header("content-encoding").lower() in ("", "identity")
+    if not 200 <= answer.status < 300 or (is_stream and not is_readable):
+        raise UpstreamError
 
 
 def refusal_of_upstream(answer: Answer) -> Response:
@@ -34,7 +41,7 @@ def refusal_of_upstream(answer: Answer) -> Response:
         if name.lower() in PASSED:
             response.headers[name] = value
     if status == 503:
-        response.headers["Retry-After"] = soon(response.headers.get("Retry-After", ""))
+        response.headers.update(come_back(response.headers.get("Retry-After", "")))
     g.record.outcome = "upstream_refused"
     return response
 
@@ -57,6 +64,9 @@ def readable_error(raw: bytes, status: int) -> bytes:
     return render_error(error, anthropic=g.route.api is Api.MESSAGES)
 
 
-def soon(retry_after: str) -> str:
-    """A Retry-After that every client waits for: 1 to 59 seconds."""
-    return str(min(59, max(1, int(retry_after)))) if DIGITS.fullmatch(retry_after) else "5"
+def come_back(retry_after: str) -> dict[str, str]:
+    """The upstream's own Retry-After within the bounds of ours, or ours."""
+    busy = Unavailable()
+    if DIGITS.fullmatch(retry_after):
+        busy.retry_after = int(retry_after)
+    return busy.headers()

@@ -12,7 +12,7 @@ from typing import Any
 
 from gevent.hub import Waiter, get_hub
 
-from app.answer import Answer
+from app.answer import READ_BYTES, Answer
 from app.broken import BrokenStream, ClientGone, ClientStalled, ServerShutdown, UpstreamLost
 from app.connection import READ, WRITE, ClientConnection
 from app.dialects import Inspector
@@ -21,7 +21,6 @@ from app.framing import LAST_CHUNK, encode_chunk
 from app.limits import Limits
 from app.logs import RequestRecord
 
-READ_BYTES = 65536
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
 COMPLETE, GONE = "complete", "client_gone"

@@ -20,6 +20,7 @@ EXPECTED = {
     "WEB_CONCURRENCY": "a whole number of workers from 1 to 256",
     "TRUSTED_PROXY_HOPS": "a whole number of proxies, 0 or more",
     "MAX_REQUEST_BYTES": "a whole number of bytes from 1 to 2147483648",
+    "STARTUP_HOLD_SECONDS": "a number of seconds from 0 to 3600",
     "LOG_FORMAT": "json or text",
     "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path/to.sock",
     "API_KEYS_FILE": "the path of a readable JSON file",

@@ -83,7 +83,7 @@ class TlsConnection(_Tracked, HTTPSConnection):
 
 
 class UnixConnection(PlainConnection):
-    """HTTP over a Unix socket; the pool's host is its path."""
+    """HTTP over a Unix socket; the pool binds its path in a subclass."""
 
     socket_path = ""
 

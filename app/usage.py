@@ -72,6 +72,6 @@ class UsageTail:
         text = self._tail[start + len(MARK) :].lstrip()
         try:
             value, _ = json.JSONDecoder().raw_decode(text.removeprefix(b":").lstrip().decode())
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return usage_of({"usage": value})

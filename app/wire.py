@@ -86,10 +86,10 @@ class Exchange:
             self._record.outcome = GONE
             self._record.status = CLIENT_CLOSED_REQUEST
             return False
-        except Exception as error:
-            if isinstance(error, OSError):
-                self._record.outcome = GONE
-                raise
+        except OSError:
+            self._record.outcome = GONE
+            raise
+        except Exception:
             log.exception("request failed", extra={"request_id": self._record.request_id})
             send_error(self._connection, GatewayError(), self._record)
             return False

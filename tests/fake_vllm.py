@@ -107,19 +107,23 @@ class FakeVllm:
 
     async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
         path = request.target.split("?")[0]
-        if path == "/health" and self.health_resets:
-            self.health_resets -= 1
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
-            await writer.drain()
-            reset(writer)
-        elif path == "/health":
-            await send_plain(writer, self.health_status, b"")
+        if path == "/health":
+            await self._tell_health(writer)
         elif path == "/v1/models" and request.method == "GET":
             await send_plain(writer, *self.models)
         elif request.method == "POST" and path in ROUTES:
             await self._complete(request, writer)
         else:
             await send_plain(writer, 404, b'{"detail":"Not Found"}')
+
+    async def _tell_health(self, writer: asyncio.StreamWriter) -> None:
+        if not self.health_resets:
+            await send_plain(writer, self.health_status, b"")
+            return
+        self.health_resets -= 1
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+        await writer.drain()
+        reset(writer)
 
     async def _complete(self, request: Received, writer: asyncio.StreamWriter) -> None:
         asked = request.json()

@@ -1,6 +1,5 @@
 """The key set of the whole instance, as one worker sees it."""
 
-import time
 from dataclasses import dataclass
 
 import msgspec
@@ -62,7 +61,6 @@ class SharedKeys:
             before = {record.name for record in self.ring.by_digest.values()}
             if set(found.records) != set(self.ring.by_digest.values()) or not self.are_loaded:
                 self._instance.publish_keys(msgspec.json.encode(found.records))
-            self._instance.set("keys_loaded_at", time.monotonic())
             after = {record.name for record in found.records}
             return Reload(
                 generation=self._instance.key_generation,

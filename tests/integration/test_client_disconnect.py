@@ -85,28 +85,18 @@ def test_a_whole_answer_gives_its_connection_back(
     assert len(connections) == 1
 
 
-def test_a_deadline_frees_the_upstream_though_the_client_does_not_read(
-    start_gateway: Any, fake: FakeVllm
+@pytest.mark.parametrize(
+    ("setting", "seconds"), [("REQUEST_DEADLINE_SECONDS", 3.0), ("CLIENT_STALL_TIMEOUT_SECONDS", 8.0)]
+)
+def test_a_client_that_never_reads_is_cut_and_frees_the_upstream(
+    start_gateway: Any, fake: FakeVllm, setting: str, seconds: float
 ) -> None:
-    gateway = start_gateway(REQUEST_DEADLINE_SECONDS=1)
+    gateway = start_gateway(**{setting: 1})
     gateway.wait_ready()
     script = {"events": 200, "event_bytes": 100_000}
-    client, received = open_request(fake, gateway, "late-reader", stream=True, fake=script)
+    client, received = open_request(fake, gateway, f"never-reads-{setting}", stream=True, fake=script)
 
-    wait_until(lambda: received.client_left_at, 3.0)
-
-    line = gateway.log_line(request_id=received.request_id)
-    assert line["outcome"] == "client_stalled"
-    client.sock.close()
-
-
-def test_a_client_that_never_reads_is_cut(start_gateway: Any, fake: FakeVllm) -> None:
-    gateway = start_gateway(CLIENT_STALL_TIMEOUT_SECONDS=1)
-    gateway.wait_ready()
-    script = {"events": 200, "event_bytes": 100_000}
-    client, received = open_request(fake, gateway, "never-reads", stream=True, fake=script)
-
-    wait_until(lambda: received.client_left_at, 8.0)
+    wait_until(lambda: received.client_left_at, seconds)
 
     line = gateway.log_line(request_id=received.request_id)
     assert line["outcome"] == "client_stalled"

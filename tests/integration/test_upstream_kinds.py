@@ -135,10 +135,14 @@ def test_a_new_connection_that_died_is_not_tried_again(tmp_path: Path) -> None:
 def test_a_model_list_that_is_refused_is_refused_as_it_was(tmp_path: Path) -> None:
     with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
         gateway.wait_ready()
+        _, usual = upstream.fake.models
         upstream.fake.models = (503, b'{"error": {"message": "engine is dead"}}')
         refused = gateway.request("GET", "/v1/models", headers={"X-API-Key": KEY})
         upstream.fake.models = (200, b'{"data": "not a list of models"}')
         unusable = gateway.request("GET", "/v1/models/x", headers={"X-API-Key": KEY})
+        upstream.fake.models = (307, usual)
+        elsewhere = gateway.request("GET", "/v1/models", headers={"X-API-Key": KEY})
 
+    assert (elsewhere.status, elsewhere.error_code) == (502, "upstream_error")
     assert (refused.status, refused.json()) == (503, {"error": {"message": "engine is dead"}})
     assert (unusable.status, unusable.error_code) == (502, "upstream_error")

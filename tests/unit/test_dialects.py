@@ -161,6 +161,14 @@ def test_usage_of_a_plain_answer_is_read_from_its_tail() -> None:
     assert inspector.usage == Usage(7, 4, 3)
 
 
+def test_usage_nested_beyond_reason_does_not_break_a_whole_answer() -> None:
+    body = b'{"usage":' + b"[" * 10_000
+    inspector = Inspector()
+
+    assert run(inspector, body, (1000,)) == body
+    assert (inspector.usage, inspector.failure) == (None, None)
+
+
 @given(st.binary(max_size=300), st.lists(st.integers(1, 50), min_size=1, max_size=4))
 def test_any_bytes_pass_or_break_but_never_crash(stream: bytes, sizes: list[int]) -> None:
     for inspector in (

@@ -53,6 +53,12 @@ def test_no_key_source_is_refused() -> None:
         load_settings({"GCP_PROJECT": "p"})
 
 
+def test_the_expectation_names_the_bounds_that_hold(keys_file: str) -> None:
+    assert load_settings({"API_KEYS_FILE": keys_file, "STARTUP_HOLD_SECONDS": "0"}).startup_hold_seconds == 0
+    with pytest.raises(SettingsError, match="from 0 to 3600"):
+        load_settings({"API_KEYS_FILE": keys_file, "STARTUP_HOLD_SECONDS": "3601"})
+
+
 @pytest.mark.parametrize("url", ["http://h", "http://h:1/", "https://h.example", "unix:///run/v.sock"])
 def test_each_kind_of_upstream_is_accepted(url: str, keys_file: str) -> None:
     assert load_settings({"API_KEYS_FILE": keys_file, "VLLM_BASE_URL": url}).vllm_base_url == url
