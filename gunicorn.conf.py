@@ -18,10 +18,10 @@ import gevent  # noqa: E402
 
 from app.instance import INSTANCE  # noqa: E402
 from app.logs import logging_config  # noqa: E402
-from app.settings import SettingsError, process_settings  # noqa: E402
+from app.settings import SettingsError, server_settings  # noqa: E402
 
 try:
-    settings = process_settings()
+    settings = server_settings()
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 

@@ -6,14 +6,17 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
+from app.commands import write_opencode_config
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
+from app.hold import Hold
 from app.instance import INSTANCE, Instance
 from app.keys.shared import SharedKeys
 from app.keys.stores import FileStore
 from app.monitor import Monitor
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
+from app.startup import Startup
 from app.upstream import Upstream
 
 log = logging.getLogger("gateway")
@@ -29,20 +32,23 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     upstream = Upstream(settings.vllm_base_url)
     keys = SharedKeys(FileStore(settings.api_keys_file or ""), instance)
-    monitor = Monitor(upstream, keys, instance, settings.api_keys_refresh_seconds)
+    startup = Startup(settings, instance)
+    monitor = Monitor(settings, upstream, keys, instance, startup)
+    hold = Hold(instance, startup, settings.startup_hold_seconds)
     app.extensions.update(
         settings=settings,
         instance=instance,
         keys=keys,
         monitor=monitor,
-        proxy=proxy.Proxy(settings, upstream, instance),
-        models=models.Models(settings, upstream, instance),
-        health=health.Health(keys, monitor, instance),
+        proxy=proxy.Proxy(settings, upstream, hold),
+        models=models.Models(upstream, hold),
+        health=health.Health(keys, monitor, instance, startup),
     )
     auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
+    app.cli.add_command(write_opencode_config)
     return app
 
 

@@ -231,8 +231,10 @@ class ModelLoading(Unavailable):
     """The model has not been ready once since this instance started."""
 
     code = "model_loading"
-    message = "The model is starting."
-    retry_after = 20
+
+    def __init__(self, phase: str, seconds_left: int) -> None:
+        super().__init__(f"The model is starting ({phase}), about {seconds_left} s left.")
+        self.retry_after = seconds_left
 
 
 class UpstreamUnavailable(Unavailable):

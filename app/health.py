@@ -1,6 +1,5 @@
 """The health blueprint: is the process alive, is the model started, can requests be served now?"""
 
-import time
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from app.errors import Unavailable
 from app.instance import Instance
 from app.keys.shared import SharedKeys
 from app.monitor import Monitor
+from app.startup import READY, Startup
 
 bp = Blueprint("health", __name__, url_prefix="/health")
 
@@ -17,10 +17,11 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 class Health:
     """Says what holds for the whole instance: status, phase and seconds, and nothing else."""
 
-    def __init__(self, keys: SharedKeys, monitor: Monitor, instance: Instance) -> None:
+    def __init__(self, keys: SharedKeys, monitor: Monitor, instance: Instance, startup: Startup) -> None:
         self._keys = keys
         self._monitor = monitor
         self._instance = instance
+        self._startup = startup
 
     def phase(self) -> str:
         """The first thing that keeps this instance from serving, or `ready`."""
@@ -28,19 +29,27 @@ class Health:
             return "draining"
         if not self._keys.are_loaded:
             return "keys_unavailable"
-        if not self._monitor.upstream_is_up():
-            return "upstream_unavailable" if self._instance.is_ready else "model_loading"
-        return "ready"
+        if not self._instance.is_ready:
+            return self._startup.phase
+        return READY if self._monitor.upstream_is_up() else "upstream_unavailable"
+
+    def startup_phase(self) -> str:
+        """The phase of the start, or what keeps it from going on."""
+        return READY if self._instance.is_ready else self.phase()
+
+    def startup_seconds(self) -> dict[str, float]:
+        """How long each phase of the start took."""
+        return self._startup.seconds()
 
     def body(self, phase: str, *, ok: bool) -> dict[str, Any]:
-        """What a probe may read; seconds since the instance started."""
-        seconds = round(time.monotonic() - self._instance.get("started_at"), 1)
+        """What a probe may read; seconds since the launch."""
+        seconds = round(self._startup.elapsed, 1)
         return {"status": "ok" if ok else "unavailable", "phase": phase, "seconds": seconds}
 
 
-def _answer(phase: str, *, ok: bool) -> Response:
+def _answer(phase: str, *, ok: bool, **more: Any) -> Response:
     health: Health = current_app.extensions["health"]
-    content = msgspec.json.encode(health.body(phase, ok=ok))
+    content = msgspec.json.encode({**health.body(phase, ok=ok), **more})
     response = Response(content, status=200 if ok else 503, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     if not ok:
@@ -60,14 +69,12 @@ def ready() -> Response:
     """Keys are loaded, the upstream answers, nothing is draining."""
     health: Health = current_app.extensions["health"]
     phase = health.phase()
-    return _answer(phase, ok=phase == "ready")
+    return _answer(phase, ok=phase == READY)
 
 
 @bp.get("/startup")
 def startup() -> Response:
     """The model has been ready once."""
-    instance: Instance = current_app.extensions["instance"]
-    if instance.is_ready:
-        return _answer("started", ok=True)
     health: Health = current_app.extensions["health"]
-    return _answer(health.phase(), ok=False)
+    phase = health.startup_phase()
+    return _answer(phase, ok=phase == READY, phases=health.startup_seconds())

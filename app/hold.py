@@ -6,17 +6,23 @@ import gevent
 
 from app.errors import ModelLoading
 from app.instance import Instance
+from app.startup import Startup
 
 POLL_SECONDS = 0.1
 
 
-def hold_until_ready(instance: Instance, seconds: float) -> None:
-    """Wait at most so long for the first readiness of this instance; afterwards never wait.
+class Hold:
+    """Lets requests wait at most so many seconds for the first readiness of this instance."""
 
-    Raises ModelLoading when it does not come in time.
-    """
-    until = time.monotonic() + seconds
-    while not instance.is_ready:
-        if time.monotonic() >= until:
-            raise ModelLoading
-        gevent.sleep(POLL_SECONDS)
+    def __init__(self, instance: Instance, startup: Startup, seconds: float) -> None:
+        self._instance = instance
+        self._startup = startup
+        self._seconds = seconds
+
+    def wait(self) -> None:
+        """Return once the model has been ready. Raises ModelLoading when that takes too long."""
+        until = time.monotonic() + self._seconds
+        while not self._instance.is_ready:
+            if time.monotonic() >= until:
+                raise ModelLoading(self._startup.phase, self._startup.seconds_left())
+            gevent.sleep(POLL_SECONDS)

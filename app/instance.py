@@ -26,12 +26,17 @@ class Instance:
 
     FIELDS = (
         "started_at",
+        "import_since",
+        "weights_since",
+        "loading_since",
+        "warm_up_since",
         "ready_since",
         "draining_since",
         "upstream_checked_at",
         "upstream_is_up",
         "probe_due",
         "refresh_due",
+        "warm_up_due",
     )
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ MAX_VALUE_CHARS = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
-    *("seconds", "reason", "problems", "added_names", "removed_names", "by"),
+    *("phase", "seconds", "reason", "problems", "added_names", "removed_names", "by"),
 )
 request_log = logging.getLogger("gateway.request")
 
@@ -78,8 +78,8 @@ def clean(value: str | None) -> str | None:
 
 
 def log_request(record: RequestRecord) -> None:
-    """Write the request's one line; health probes that went well only at debug level."""
-    is_probe = (record.route or "").startswith("/health") and record.status < 500
+    """Write the request's one line; for health probes, 503 included, only at debug level."""
+    is_probe = (record.route or "").startswith("/health") and record.status in (200, 503)
     level = logging.DEBUG if is_probe else logging.INFO
     if request_log.isEnabledFor(level):
         request_log.log(level, "request", extra=record.fields())

@@ -9,10 +9,8 @@ from flask import Blueprint, Response, current_app, g, request
 from app import headers
 from app.connection import ClientConnection
 from app.errors import ModelNotFound, UpstreamError, UpstreamTimeout
-from app.hold import hold_until_ready
-from app.instance import Instance
+from app.hold import Hold
 from app.refusal import check_usable, refusal_of_upstream
-from app.settings import Settings
 from app.strict_json import StrictJsonError, decode_upstream
 from app.upstream import Call, Upstream
 from app.wire import CONNECTION
@@ -25,10 +23,9 @@ bp = Blueprint("models", __name__)
 class Models:
     """Asks the upstream for its models."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, instance: Instance) -> None:
-        self._hold_seconds = settings.startup_hold_seconds
+    def __init__(self, upstream: Upstream, hold: Hold) -> None:
         self._upstream = upstream
-        self._instance = instance
+        self._hold = hold
 
     def fetch(self) -> dict[str, Any] | Response:
         """The list, or the upstream's refusal as it goes to the client."""
@@ -36,7 +33,7 @@ class Models:
         passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=False)
         call = Call("GET", "/v1/models", passed)
         with connection.watched():
-            hold_until_ready(self._instance, self._hold_seconds)
+            self._hold.wait()
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
                 connection.answer = answer = self._upstream.open(call)
                 if answer.is_refusal:

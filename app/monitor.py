@@ -10,12 +10,16 @@ from app.errors import GatewayError
 from app.instance import Instance
 from app.keys.records import KeyFileError
 from app.keys.shared import SharedKeys
+from app.settings import Settings
+from app.startup import IMPORT, LOADING, READY, WARM_UP, WEIGHTS, Startup
 from app.upstream import Call, Upstream
+from app.warm_up import WARM_UP_SECONDS, warm_up
 
 TICK_SECONDS = 0.25  # how often a model that is not ready yet is asked
 PROBE_EVERY_SECONDS = 1.0  # afterwards; health requests only read the last answer
 PROBE_SECONDS = 2.0
 STALE_SECONDS = 10.0
+WARM_UP_RETRY_SECONDS = 2.0
 log = logging.getLogger("gateway.monitor")
 
 
@@ -23,12 +27,14 @@ class Monitor:
     """Asks whether the upstream answers, and keeps the key set fresh."""
 
     def __init__(
-        self, upstream: Upstream, keys: SharedKeys, instance: Instance, refresh_seconds: float
+        self, settings: Settings, upstream: Upstream, keys: SharedKeys, instance: Instance, startup: Startup
     ) -> None:
         self._upstream = upstream
         self._keys = keys
         self._instance = instance
-        self._refresh_seconds = refresh_seconds
+        self._startup = startup
+        self._warms_up = settings.warm_up
+        self._refresh_seconds = settings.api_keys_refresh_seconds
 
     def run(self) -> None:
         """The duties of one worker, for ever; start it in a greenlet after the fork."""
@@ -56,15 +62,34 @@ class Monitor:
         return answer.status < 500
 
     def _note(self, is_up: bool) -> None:
-        instance, now = self._instance, time.monotonic()
+        instance = self._instance
         was_up = instance.get("upstream_is_up") > 0
         instance.set("upstream_is_up", float(is_up))
-        instance.set("upstream_checked_at", now)
-        if is_up and not instance.is_ready:
-            instance.set("ready_since", now)
-            log.info("upstream is ready", extra={"seconds": round(now - instance.get("started_at"), 2)})
+        instance.set("upstream_checked_at", time.monotonic())
+        if not instance.is_ready:
+            self._follow_start(is_up)
         elif is_up != was_up:
             log.warning("upstream is %s", "back" if is_up else "gone")
+
+    def _follow_start(self, is_up: bool) -> None:
+        if not is_up:
+            loading = {None: LOADING, False: IMPORT, True: WEIGHTS}
+            self._startup.begin(loading[self._upstream.is_bound])
+        elif not self._warms_up:
+            self._startup.begin(READY)
+        else:
+            self._startup.begin(WARM_UP)
+            if self._instance.claim("warm_up_due", WARM_UP_SECONDS + WARM_UP_RETRY_SECONDS):
+                self._warm_up()
+
+    def _warm_up(self) -> None:
+        """One token by one worker; the others go on probing meanwhile."""
+        if warm_up(self._upstream):
+            self._instance.set("upstream_checked_at", time.monotonic())
+            self._startup.begin(READY)
+        else:
+            log.warning("warm-up failed; it will be tried again")
+            self._instance.set("warm_up_due", time.monotonic() + WARM_UP_RETRY_SECONDS)
 
     def refresh_keys(self) -> None:
         """Read the key store again if its time has come; on failure the set before stays."""

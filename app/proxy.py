@@ -11,8 +11,7 @@ from app.body import RequestBody, check_declared, parse_body, read_body, with_us
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
 from app.errors import BadRequest, UpstreamTimeout
-from app.hold import hold_until_ready
-from app.instance import Instance
+from app.hold import Hold
 from app.limits import Limits
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
@@ -29,10 +28,10 @@ bp = Blueprint("proxy", __name__)
 class Proxy:
     """Brings one request to the upstream and its answer back."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, instance: Instance) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream, hold: Hold) -> None:
         self._settings = settings
         self._upstream = upstream
-        self._instance = instance
+        self._hold = hold
 
     def relay(self) -> Response:
         """Read, check, hold, send, and hand the answer to the relay."""
@@ -50,7 +49,7 @@ class Proxy:
             body=with_usage_wish(body) if asks_usage else body.raw,
         )
         with connection.watched():
-            hold_until_ready(self._instance, self._settings.startup_hold_seconds)
+            self._hold.wait()
             limits = self._limits()
             with gevent.Timeout(limits.seconds_to_first_byte(), UpstreamTimeout()):
                 connection.answer = answer = self._upstream.open(call)

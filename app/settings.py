@@ -1,6 +1,7 @@
 """Every setting of the gateway, read from the environment once."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Literal
@@ -13,6 +14,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Workers = Annotated[int, Meta(ge=1, le=256)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 
 EXPECTED = {
@@ -24,6 +26,12 @@ EXPECTED = {
     "LOG_FORMAT": "json or text",
     "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path/to.sock",
     "API_KEYS_FILE": "the path of a readable JSON file",
+    "MODEL_NAME": "a Hugging Face id such as Qwen/Qwen3-8B",
+    "MODEL_PATH": "the path of a folder with the model's weights",
+    "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
+    "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
+    "WARM_UP": "true or false",
+    "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
 
@@ -53,15 +61,32 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     startup_hold_seconds: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     max_request_bytes: Bytes = 20 * 1024 * 1024
     log_format: Literal["json", "text"] = "json"
+    model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
+    model_path: str | None = None
+    max_model_len: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
+    tool_call_parser: str | None = None
+    reasoning_parser: str | None = None
+    vllm_extra_args: str = ""
+    warm_up: bool = False
+    model_load_seconds: Seconds = 90.0
+    launched_at: Annotated[float, Meta(ge=0)] | None = None
 
 
 @cache
 def process_settings() -> Settings:
-    """The settings of this process, read once: reloading gunicorn's configuration cannot fail on them.
-
-    Raises SettingsError.
-    """
+    """The settings of this process, read once. Raises SettingsError."""
     return load_settings(os.environ)
+
+
+@cache
+def server_settings() -> Settings:
+    """The settings of a gateway that serves, and so has a source of keys.
+
+    Read once: reloading gunicorn's configuration cannot fail on them. Raises SettingsError.
+    """
+    settings = process_settings()
+    check_key_source(settings, os.environ)
+    return settings
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -75,7 +100,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         _check_alone(name, value)
     settings = msgspec.convert(given, Settings, strict=False)
     _check_upstream(settings.vllm_base_url)
-    _check_key_source(settings, environ)
+    _check_model(settings)
     return settings
 
 
@@ -99,7 +124,17 @@ def _check_upstream(url: str) -> None:
         raise _refusal("VLLM_BASE_URL", url)
 
 
-def _check_key_source(settings: Settings, environ: Mapping[str, str]) -> None:
+def _check_model(settings: Settings) -> None:
+    if settings.model_path is not None and not os.path.isdir(settings.model_path):
+        raise _refusal("MODEL_PATH", settings.model_path)
+    try:
+        shlex.split(settings.vllm_extra_args)
+    except ValueError:
+        raise _refusal("VLLM_EXTRA_ARGS", settings.vllm_extra_args) from None
+
+
+def check_key_source(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuse to serve without keys: that is never what was meant. Raises SettingsError."""
     path = settings.api_keys_file
     if path is None:
         hint = "GCP_PROJECT is set, but" if environ.get("GCP_PROJECT") else "No key source is set:"

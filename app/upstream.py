@@ -1,6 +1,7 @@
 """Open a request to the upstream with `requests`, and translate how that can fail."""
 
 import http.client
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ class Upstream:
         self._adapter = UpstreamAdapter(base_url)
         parts = urlsplit(base_url)
         self._host = parts.netloc or UNIX_HOST
+        self._socket_path = parts.path if parts.scheme == "unix" else None
 
     def open(self, call: Call) -> Answer:
         """Send the call and read the answer's head; blocks this greenlet without a limit of its own.
@@ -48,6 +50,11 @@ class Upstream:
             return self._send(call)
         except StaleConnection as error:
             raise UpstreamUnavailable from error
+
+    @property
+    def is_bound(self) -> bool | None:
+        """Whether the Unix socket exists; a server may be long from answering then. None over TCP."""
+        return None if self._socket_path is None else os.path.exists(self._socket_path)
 
     def close_idle(self) -> None:
         """Close connections that have been idle for too long to be used again."""

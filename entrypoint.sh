@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Starts vLLM and the gateway beside it, watches both, and stops both: the one process of the container.
+# shellcheck disable=SC2329  # some functions are called by name: in traps, and may_see_ROLE
+set -euo pipefail
+
+vllm='' gateway='' run_dir=''
+
+main() {
+  cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+  trap clean_up EXIT
+  trap stop_as_told TERM INT HUP
+  complete_settings
+  local arguments
+  mapfile -d '' -t arguments < <("$GATEWAY_PYTHON" -m app.vllm_command)
+  wait "$!" # ends here with its sentence when a setting is wrong
+
+  start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${arguments[@]}"
+  vllm=$!
+  start gateway "$GATEWAY_PYTHON" -m gunicorn -c gunicorn.conf.py wsgi:app
+  gateway=$!
+  say INFO "started vLLM (process $vllm) and the gateway (process $gateway)"
+  watch
+}
+
+complete_settings() {
+  LAUNCHED_AT=${EPOCHREALTIME/,/.}
+  GATEWAY_PYTHON=${GATEWAY_PYTHON:-$(first_program .venv/bin/python)}
+  VLLM_PYTHON=${VLLM_PYTHON:-$(first_program .venv-vllm/bin/python)}
+  run_dir=$(mktemp -d "${TMPDIR:-/tmp}/vllm-gateway.XXXXXX") # only this user can enter it
+  VLLM_BASE_URL=${VLLM_BASE_URL:-unix://$run_dir/vllm.sock}
+  WARM_UP=${WARM_UP:-true}
+  export LAUNCHED_AT VLLM_BASE_URL WARM_UP
+}
+
+first_program() {
+  if [[ -x $1 ]]; then echo "$PWD/$1"; else command -v python3; fi
+}
+
+# start ROLE COMMAND…: in a session of its own, with the variables of its role only; told to end if this
+# script is killed. Secrets never stand in an argument.
+start() {
+  local role=$1 name
+  shift
+  (
+    trap - TERM INT HUP EXIT
+    while read -r name; do
+      "may_see_$role" "$name" || export -n "${name?}"
+    done < <(compgen -e)
+    [[ $role != vllm ]] || harden_vllm
+    exec setsid setpriv --pdeathsig TERM -- "$@" </dev/null
+  ) &
+}
+
+may_see_both() {
+  case $1 in
+    PATH | HOME | USER | LANG | LC_* | TZ | TMPDIR | PYTHONUNBUFFERED | SSL_CERT_FILE | SSL_CERT_DIR) ;;
+    REQUESTS_CA_BUNDLE | HTTP_PROXY | HTTPS_PROXY | NO_PROXY | http_proxy | https_proxy | no_proxy) ;;
+    *) return 1 ;;
+  esac
+}
+
+may_see_vllm() {
+  case $1 in
+    # What is the gateway's, what would give vLLM a key check of its own, what opens its unsafe routes.
+    VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_API_KEY) return 1 ;;
+    VLLM_SERVER_DEV_MODE | VLLM_ALLOW_RUNTIME_LORA_UPDATING) return 1 ;;
+    VLLM_* | HF_* | HUGGING_FACE_HUB_TOKEN | TRANSFORMERS_* | TOKENIZERS_* | XDG_CACHE_HOME) ;;
+    CUDA_* | NVIDIA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
+    LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX) ;;
+    *) may_see_both "$1" ;;
+  esac
+}
+
+harden_vllm() {
+  export VLLM_HOST_IP=127.0.0.1                # its workers' own connections stay on this machine
+  export VLLM_PLUGINS=''                       # an installed plug-in may add or replace routes
+  export VLLM_KEEP_ALIVE_ON_ENGINE_DEATH=0     # a server without an engine ends, so that it is seen here
+  export VLLM_HTTP_TIMEOUT_KEEP_ALIVE=75       # far above the idle time of the gateway's pool
+  export VLLM_MAX_N_SEQUENCES="${VLLM_MAX_N_SEQUENCES:-8}"
+  export VLLM_MEDIA_URL_ALLOW_REDIRECTS=0
+  export VLLM_NO_USAGE_STATS="${VLLM_NO_USAGE_STATS:-1}"
+}
+
+may_see_gateway() {
+  case $1 in
+    PORT | HOST | WEB_CONCURRENCY | TRUSTED_PROXY_HOPS | LOG_FORMAT | WARM_UP | LAUNCHED_AT) ;;
+    VLLM_BASE_URL | VLLM_EXTRA_ARGS | MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
+    SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | K_* | GUNICORN_CMD_ARGS) ;;
+    *) may_see_both "$1" ;;
+  esac
+}
+
+# Returns never: one of the two ends by itself, or a signal comes (stop_as_told).
+watch() {
+  local ended='' status=0
+  wait -n -p ended "$vllm" "$gateway" 2>/dev/null || status=$?
+  trap '' TERM INT HUP
+  if [[ $ended == "$vllm" ]]; then
+    say ERROR "vLLM $(how_it_ended "$status"); stopping the gateway"
+  else
+    say ERROR "the gateway $(how_it_ended "$status"); stopping vLLM"
+  fi
+  stop
+  exit 1
+}
+
+how_it_ended() {
+  if (($1 > 128)) && kill -l "$(($1 - 128))" >/dev/null 2>&1; then
+    echo "was killed by signal $(($1 - 128)) ($(kill -l "$(($1 - 128))"))"
+  else
+    echo "exited with status $1"
+  fi
+}
+
+stop_as_told() {
+  trap '' TERM INT HUP
+  say INFO 'stopping: the gateway drains, then vLLM ends'
+  stop
+  exit 0
+}
+
+# The gateway first: its streams may go on for DRAIN_SECONDS. Whatever is left at the end is killed.
+stop() {
+  local began
+  began=$(centiseconds)
+  local drained=$((began + $(LC_ALL=C printf '%.0f' "${DRAIN_SECONDS:-7}e2") + 150))
+  tell TERM "$gateway"
+  until_gone "$gateway" "$drained"
+  tell TERM "$vllm"
+  until_gone "$vllm" "$((drained + 100))"
+  tell KILL "${gateway:+-$gateway}"
+  tell KILL "${vllm:+-$vllm}"
+  wait
+  say INFO "stopped after $((($(centiseconds) - began) / 100)) s"
+}
+
+# tell SIGNAL PROCESS: a process of ours, or (-PROCESS) all of its session; it may be gone already.
+tell() {
+  [[ -z $2 ]] || kill -s "$1" -- "$2" 2>/dev/null || true
+}
+
+until_gone() {
+  while [[ -n $1 ]] && kill -0 "$1" 2>/dev/null && (($(centiseconds) < $2)); do
+    sleep 0.05
+  done
+}
+
+# Of a clock that is never set: since the machine started.
+centiseconds() {
+  local up
+  read -r up _ </proc/uptime
+  echo "${up/./}"
+}
+
+say() {
+  if [[ ${LOG_FORMAT:-json} == json ]]; then
+    printf '{"severity":"%s","logger":"entrypoint","message":"%s"}\n' "$1" "$2"
+  else
+    printf '%s %s %s\n' "$(date '+%F %T,%3N')" "$1" "$2"
+  fi
+}
+
+clean_up() {
+  [[ -z $run_dir ]] || rm -rf "$run_dir"
+}
+
+main

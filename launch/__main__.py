@@ -1,0 +1,7 @@
+"""`python3 -m launch`, which is `make serve`."""
+
+import sys
+
+from launch.serve import main
+
+sys.exit(main())

