@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ def wait_until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
 class Gateway:
     """gunicorn with the project's own configuration, on a free loopback port."""
 
+    command = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
+
     def __init__(self, folder: Path, upstream_url: str, **settings: Any) -> None:
         self.keys_file = folder / "keys.json"
         if not self.keys_file.exists():
             self.keys_file.write_text(json.dumps({"tester": KEY}))
         self.log_file = folder / "gateway.log"
-        self._environ = {
+        self.environ = {
             "PATH": os.environ["PATH"],
             "VLLM_BASE_URL": upstream_url,
             "API_KEYS_FILE": str(self.keys_file),
@@ -54,16 +57,19 @@ class Gateway:
                 return self
         raise AssertionError(self.log_file.read_text())
 
-    def _start(self) -> bool:
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    def launch(self) -> None:
+        """Start it at `port`, without waiting for anything."""
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                command,
+                self.command,
                 cwd=ROOT,
-                env={**self._environ, "PORT": str(self.port)},
+                env={**self.environ, "PORT": str(self.port)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def _start(self) -> bool:
+        self.launch()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             try:
@@ -75,9 +81,10 @@ class Gateway:
     def __exit__(self, *_exc: object) -> None:
         """End it at once: how it ends by itself is what the lifecycle tests look at."""
         if self.process.poll() is None:
-            family = [*psutil.Process(self.process.pid).children(), self.process]
+            family = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
             for member in family:
-                member.kill()
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
             self.process.wait()
 
     def worker_pids(self) -> set[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, check_key_source, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,10 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("MAX_REQUEST_BYTES", "20MB"),
      ("LOG_FORMAT", "JSON"), ("TRUSTED_PROXY_HOPS", "one"), ("VLLM_BASE_URL", "localhost:8000"),
      ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"), ("VLLM_BASE_URL", "http://u:p@h"),
-     ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("API_KEYS_FILE", "/no/such/file")],
+     ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("MODEL_PATH", "/no/such/folder"),
+     ("MODEL_NAME", "-x"), ("MODEL_NAME", "a b"),
+     ("MAX_MODEL_LEN", "0"), ("MAX_MODEL_LEN", "32k"), ("WARM_UP", "perhaps"),
+     ("VLLM_EXTRA_ARGS", "--x 'y"), ("LAUNCHED_AT", "now")],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_file: str) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -48,9 +51,14 @@ def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_
     assert "\n" not in text
 
 
-def test_no_key_source_is_refused() -> None:
+@pytest.mark.parametrize("environ", [{}, {"GCP_PROJECT": "p"}, {"API_KEYS_FILE": "/no/such/file"}])
+def test_nothing_serves_without_a_key_source(environ: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="API_KEYS_FILE"):
-        load_settings({"GCP_PROJECT": "p"})
+        check_key_source(load_settings(environ), environ)
+
+
+def test_a_command_for_people_needs_no_key_source() -> None:
+    assert load_settings({}).api_keys_file is None
 
 
 def test_the_expectation_names_the_bounds_that_hold(keys_file: str) -> None:
@@ -71,5 +79,10 @@ def test_the_readme_lists_exactly_the_settings_with_their_defaults() -> None:
     assert [name for name, _ in rows] == list(defaults)
     for name, shown in rows:
         value = defaults[name]
-        text = shown.strip().strip("`")
-        assert text == ("–" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+        assert shown.strip().strip("`") == as_in_the_table(value)
+
+
+def as_in_the_table(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "–" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)

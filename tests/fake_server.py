@@ -1,0 +1,76 @@
+"""What tests start in vLLM's place: takes its arguments, binds early, answers late, has an engine process.
+
+It hears `VLLM_FAKE_IMPORT` and `VLLM_FAKE_WEIGHTS` (seconds), `VLLM_FAKE_EXIT` (a status to end with
+instead of serving) and `VLLM_FAKE_STUBBORN` (SIGTERM is not heard).
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.fake_vllm import FakeVllm
+
+
+def bind(arguments: argparse.Namespace) -> socket.socket:
+    """As vLLM does before it loads the model: bound, not listening."""
+    if arguments.uds:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(arguments.uds)
+    else:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((arguments.host, arguments.port))
+    return sock
+
+
+async def serve(sock: socket.socket) -> None:
+    """Answer until SIGTERM."""
+    stopped = asyncio.Event()
+    if not os.environ.get("VLLM_FAKE_STUBBORN"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    if sock.family == socket.AF_UNIX:
+        await asyncio.start_unix_server(FakeVllm().serve, sock=sock)
+    else:
+        await asyncio.start_server(FakeVllm().serve, sock=sock)
+    await stopped.wait()
+
+
+def main() -> int:
+    """One life of the server."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--uds")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    arguments, _ = parser.parse_known_args()
+    if os.environ.get("VLLM_FAKE_STUBBORN"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(float(os.environ.get("VLLM_FAKE_IMPORT", "0")))
+    sock = bind(arguments)
+    engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "engine"])
+    try:
+        time.sleep(float(os.environ.get("VLLM_FAKE_WEIGHTS", "0")))
+        if status := os.environ.get("VLLM_FAKE_EXIT"):
+            return int(status)
+        asyncio.run(serve(sock))
+    finally:
+        engine.kill()
+        engine.wait()
+    return 0
+
+
+def write_python(folder: Path) -> Path:
+    """A program for VLLM_PYTHON that runs this module, whatever module it is told to run."""
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fake_server "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+if __name__ == "__main__":
+    sys.exit(main())

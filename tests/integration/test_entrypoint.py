@@ -1,0 +1,269 @@
+"""entrypoint.sh: both programs start together, and neither outlives the other."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from tests.entrypoint import Entrypoint
+from tests.gateway import KEY, wait_until
+
+SETTINGS = {  # one value for each setting that differs from its default
+    "HOST": "localhost", "WEB_CONCURRENCY": "1", "API_KEYS_REFRESH_SECONDS": "61", "TRUSTED_PROXY_HOPS": "1",
+    "FIRST_BYTE_TIMEOUT_SECONDS": "291", "STREAM_IDLE_TIMEOUT_SECONDS": "301", "LOG_FORMAT": "text",
+    "REQUEST_DEADLINE_SECONDS": "3591", "CLIENT_STALL_TIMEOUT_SECONDS": "61", "DRAIN_SECONDS": "6",
+    "STARTUP_HOLD_SECONDS": "21", "MAX_REQUEST_BYTES": "20971521", "MODEL_NAME": "other/model",
+    "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
+    "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
+}  # fmt: skip
+MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    """Start one with settings of the test's own."""
+    with ExitStack() as stack:
+
+        def enter(**settings: Any) -> Entrypoint:
+            entrypoint = stack.enter_context(Entrypoint(tmp_path, **settings))
+            entrypoint.remember_family()
+            return entrypoint
+
+        yield enter
+
+
+@pytest.fixture
+def ready(start: Any) -> Entrypoint:
+    entrypoint: Entrypoint = start()
+    entrypoint.wait_ready()
+    return entrypoint
+
+
+def test_probes_are_answered_while_the_model_loads(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_IMPORT=0.6, VLLM_FAKE_WEIGHTS=0.6)
+    seen = []
+
+    def follow() -> bool:
+        reply = entrypoint.request("GET", "/health/startup")
+        seen.append((reply.status, reply.json()["phase"]))
+        return reply.status == 200
+
+    wait_until(follow)
+
+    phases = list(dict.fromkeys(seen))
+    assert [each for each in phases if each[1] not in ("process", "warm-up")] == [
+        (503, "import"), (503, "weights"), (200, "ready"),
+    ]  # fmt: skip
+    assert entrypoint.request("GET", "/health/live").status == 200
+
+
+def test_every_phase_is_told_with_its_seconds(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_IMPORT=0.6, VLLM_FAKE_WEIGHTS=1.2)
+    entrypoint.wait_ready()
+
+    seconds = entrypoint.request("GET", "/health/startup").json()["phases"]
+    lines = entrypoint.log_lines(logger="gateway.startup")
+
+    assert list(seconds) == ["process", "import", "weights", "warm-up", "ready"]
+    assert 0 < seconds["process"] < 5
+    assert seconds["weights"] > seconds["import"] > 0.2
+    assert [line["phase"] for line in lines] == list(seconds)
+    assert lines[2]["seconds"] == seconds["weights"]
+
+
+def test_a_request_during_the_start_is_told_how_long_it_may_take(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_IMPORT=30, MODEL_LOAD_SECONDS=40)
+    wait_until(lambda: entrypoint.request("GET", "/health/startup").json()["phase"] == "import")
+
+    reply = entrypoint.chat()
+
+    assert (reply.status, reply.error_code) == (503, "model_loading")
+    assert 20 < int(reply.headers["retry-after"]) <= 40
+    assert "import" in reply.json()["error"]["message"]
+
+
+def test_a_request_during_the_start_is_held_and_answered(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_WEIGHTS=1, STARTUP_HOLD_SECONDS=20)
+
+    assert entrypoint.chat().status == 200
+
+
+def test_vllm_makes_one_token_before_the_first_readiness(ready: Entrypoint) -> None:
+    seconds = ready.request("GET", "/health/startup").json()["phases"]
+
+    assert "warm-up" in seconds
+
+
+def test_the_model_is_served_under_exactly_its_name_on_a_private_socket(ready: Entrypoint) -> None:
+    arguments = ready.vllm.cmdline()
+
+    assert arguments[arguments.index("--served-model-name") + 1] == "fake/model-1"
+    path = Path(arguments[arguments.index("--uds") + 1])
+    assert path.is_socket()
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert [c for c in ready.vllm.net_connections("tcp") if c.status == "LISTEN"] == []
+
+
+def test_vllm_listens_on_loopback_where_the_settings_say_so(start: Any) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    entrypoint = start(VLLM_BASE_URL=f"http://127.0.0.1:{port}")
+    entrypoint.wait_ready()
+
+    assert [c.laddr for c in entrypoint.vllm.net_connections("tcp") if c.status == "LISTEN"] == [
+        ("127.0.0.1", port)
+    ]
+
+
+def test_vllm_sees_no_key_and_no_path_to_one(start: Any) -> None:
+    secrets = {"VLLM_API_KEY": KEY, "API_KEY": KEY, "OPENAI_API_KEY": KEY, "GCP_PROJECT": "p"}
+    unsafe = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_PLUGINS": "all"}
+    entrypoint = start(**secrets, **unsafe, HF_TOKEN="hf_x", VLLM_CPU_KVCACHE_SPACE="2")
+
+    environ = entrypoint.vllm.environ()
+    everything = str([entrypoint.vllm.cmdline(), environ])
+
+    assert KEY not in everything
+    assert "keys.json" not in everything
+    assert not {*secrets, "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_RUNTIME_LORA_UPDATING"} & set(environ)
+    assert environ["VLLM_PLUGINS"] == ""
+    assert environ["VLLM_KEEP_ALIVE_ON_ENGINE_DEATH"] == "0"
+    assert (environ["HF_TOKEN"], environ["VLLM_CPU_KVCACHE_SPACE"]) == ("hf_x", "2")
+
+
+def test_the_gateway_gets_every_setting_and_no_hub_token(start: Any) -> None:
+    assert SETTINGS.keys() | MADE_HERE == set(Settings.__struct_encode_fields__)
+    entrypoint = start(**SETTINGS, HF_TOKEN="hf_x")
+
+    environ = entrypoint.master.environ()
+
+    assert SETTINGS.items() <= environ.items()
+    assert environ.keys() >= MADE_HERE
+    assert "HF_TOKEN" not in environ
+
+
+def test_no_secret_stands_in_an_argument(start: Any) -> None:
+    entrypoint = start(HF_TOKEN="hf_secret", VLLM_API_KEY=KEY)
+    entrypoint.wait_ready()
+
+    arguments = str([each.cmdline() for each in entrypoint.remember_family()])
+
+    assert "hf_secret" not in arguments
+    assert KEY not in arguments
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("MAX_MODEL_LEN", "many"), ("PORT", "http"), ("VLLM_BASE_URL", "http://10.0.0.1:8000"),
+     ("API_KEYS_FILE", "/no/such/file"), ("VLLM_EXTRA_ARGS", "--hf-overrides '{")],
+)  # fmt: skip
+def test_a_bad_setting_is_named_before_anything_starts(tmp_path: Path, setting: str, value: str) -> None:
+    entrypoint = Entrypoint(tmp_path, **{setting: value})
+    environ = {**entrypoint.environ, "PORT": "1", setting: value}
+
+    ended = subprocess.run(entrypoint.command, env=environ, capture_output=True, text=True, timeout=10)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"gateway: {setting}=")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+    assert os.listdir(entrypoint.scratch) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_lets_running_streams_finish_and_ends_everything(ready: Entrypoint, number: int) -> None:
+    script = {"interval": 0.2, "events": 8}
+    with ready.open_chat(fake=script) as one, ready.open_chat(fake=script) as two:
+        ready.process.send_signal(number)
+        bodies = [client.read_body() for client in (one, two)]
+
+        assert one.is_whole
+        assert two.is_whole
+    assert all(body.endswith(b"data: [DONE]\n\n") for body in bodies)
+    assert ready.end() == 0
+
+
+def test_vllm_is_told_to_end_only_after_the_gateway(ready: Entrypoint) -> None:
+    vllm = ready.vllm
+    with ready.open_chat(fake={"interval": 0.2, "events": 8}) as client:
+        ready.process.send_signal(signal.SIGTERM)
+        body = client.read_body()
+        assert vllm.is_running()
+
+    assert b"[DONE]" in body
+    assert ready.end() == 0
+
+
+def test_a_signal_during_the_start_ends_everything(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_IMPORT=60)
+
+    entrypoint.process.send_signal(signal.SIGTERM)
+
+    assert entrypoint.end(5) == 0
+
+
+def test_a_vllm_that_does_not_end_is_killed_in_time(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_STUBBORN=1, DRAIN_SECONDS=1)
+    entrypoint.wait_ready()
+
+    entrypoint.process.send_signal(signal.SIGTERM)
+
+    assert entrypoint.end(1 + 2.5 + 1) == 0
+
+
+def test_a_killed_vllm_ends_the_gateway_and_is_named(ready: Entrypoint) -> None:
+    ready.vllm.kill()
+
+    assert ready.end() == 1
+    assert any("vLLM was killed by signal 9 (KILL)" in message for message in ready.messages())
+
+
+def test_a_vllm_that_gives_up_while_it_loads_is_named(start: Any) -> None:
+    entrypoint = start(VLLM_FAKE_WEIGHTS=0.5, VLLM_FAKE_EXIT=3)
+
+    assert entrypoint.end() == 1
+    assert any("vLLM exited with status 3" in message for message in entrypoint.messages())
+
+
+def test_a_killed_gateway_ends_vllm_and_is_named(ready: Entrypoint) -> None:
+    ready.master.kill()
+
+    assert ready.end() == 1
+    assert any("the gateway was killed by signal 9 (KILL)" in message for message in ready.messages())
+
+
+def test_a_port_in_use_ends_vllm_and_names_the_gateway(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        entrypoint = Entrypoint(tmp_path)
+        entrypoint.port = taken.getsockname()[1]
+        entrypoint.launch()
+        entrypoint.remember_family()
+
+        assert entrypoint.end(20) == 1
+    assert any("the gateway exited with status 1" in message for message in entrypoint.messages())
+
+
+def test_streams_of_a_killed_vllm_are_cut_at_once(ready: Entrypoint) -> None:
+    with ready.open_chat(fake={"interval": 0.1, "events": 1000}) as client:
+        ready.vllm.kill()
+        body = client.read_body()
+
+    assert b'"upstream_lost"' in body
+    assert not client.is_whole
+
+
+def test_nothing_survives_a_killed_entrypoint(ready: Entrypoint) -> None:
+    ready.process.kill()
+    ready.process.wait()
+
+    wait_until(lambda: not ready.survivors(), 10)
