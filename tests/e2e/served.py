@@ -1,0 +1,99 @@
+"""`make serve` with the default model, and what vLLM itself says of it."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.gateway import Gateway, RawClient, wait_until
+from tests.local import ROOT, free_port
+
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+STORY = [{"role": "user", "content": "Write a long story about a dog."}]
+START_SECONDS = 300.0
+SAMPLE = re.compile(r"^(vllm:\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+
+class Served(Gateway):
+    """Both programs and a real model, as a person starts them on a machine without a GPU."""
+
+    command = (sys._base_executable, "-m", "launch")  # the Python outside our environment
+
+    def __init__(self, folder: Path) -> None:
+        self.keys_file = folder / "keys.json"
+        self.log_file = folder / "serve.log"
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        # The key of a user who set up OpenCode in the same shell: vLLM must not take it for its own.
+        self.environ = {**kept, "API_KEYS_FILE": str(self.keys_file), "VLLM_API_KEY": "sk-not-for-vllm"}
+
+    def __enter__(self) -> "Served":
+        self.port = free_port()
+        self.launch()
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.output(), START_SECONDS)
+        assert self.process.poll() is None, self.output()
+        entry = json.loads(self.keys_file.read_text())["local"]
+        self.key = str(entry["key"])
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    def output(self) -> str:
+        """What a person has seen so far."""
+        return self.log_file.read_text()
+
+    def family(self) -> list[psutil.Process]:
+        """Every process below this one."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def open_stream(self, body: dict[str, Any], target: str = "/v1/chat/completions") -> RawClient:
+        """A client that has sent its request and read nothing yet."""
+        client = self.connect()
+        body = {"model": MODEL, "stream": True, "temperature": 0, **body}
+        client.send_request("POST", target, body, X_API_Key=self.key)
+        return client
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of vLLM's own samples of this name and these labels."""
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        samples = SAMPLE.findall(self._ask_vllm("/metrics"))
+        return sum(float(v) for n, found, v in samples if n == name and wanted <= set(found.split(",")))
+
+    def _ask_vllm(self, path: str) -> str:
+        (arguments,) = (line for line in map(psutil.Process.cmdline, self.family()) if "--uds" in line)
+        connection = http.client.HTTPConnection("vllm", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(arguments[arguments.index("--uds") + 1])
+        connection.request("GET", path)
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text
+
+    def stop_during_two_streams(self) -> None:
+        """The last thing that happens to it: SIGTERM during two streams that are shorter than the drain."""
+        family, body = self.family(), {"messages": STORY, "max_tokens": 40}
+        with self.open_stream(body) as one, self.open_stream(body) as two:
+            one.read_head()
+            two.read_head()
+            self.process.send_signal(signal.SIGTERM)
+            for client in (one, two):
+                assert client.read_body().endswith(b"data: [DONE]\n\n")
+                assert client.is_whole
+        assert self.process.wait(10) == 0
+        _, alive = psutil.wait_procs(family, 5)
+        assert alive == []
+
+
+def curl(served: Served, target: str, body: dict[str, Any]) -> str:
+    """What curl prints; the key is given as the README shows."""
+    content = json.dumps({"model": MODEL, "temperature": 0, **body})
+    command = ["curl", "-sSN", "--fail-with-body", "--max-time", "60", served.url + target, "-d", content]
+    headers = ["-H", f"X-API-Key: {served.key}", "-H", "Content-Type: application/json"]
+    return subprocess.run([*command, *headers], capture_output=True, text=True, check=True, cwd=ROOT).stdout

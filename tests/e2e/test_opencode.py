@@ -1,0 +1,101 @@
+"""The real OpenCode, headless, with the file that `flask opencode-config` writes."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.served import Served
+from tests.local import ROOT
+
+MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode"
+SECONDS = 180
+
+
+class Project:
+    """A folder with an opencode.json, and a home of its own."""
+
+    def __init__(self, folder: Path, served: Served) -> None:
+        self.folder = folder
+        self.file = folder / "opencode.json"
+        command = [sys.executable, "-m", "flask", "--app", str(ROOT / "wsgi"), "opencode-config"]
+        options = ["--url", served.url, "--temperature", "0"]
+        environ = {**os.environ, "VLLM_API_KEY": served.key}
+        subprocess.run([*command, *options], cwd=folder, env=environ, check=True, timeout=30)
+
+    def change(self, options: dict[str, Any]) -> None:
+        """Other connection options, and a short answer: this model may ramble."""
+        config = json.loads(self.file.read_text())
+        (provider,) = config["provider"].values()
+        (model,) = provider["models"].values()
+        provider["options"] = {"baseURL": provider["options"]["baseURL"], **options}
+        model["limit"]["output"] = 64
+        self.file.write_text(json.dumps(config))
+
+    def run(self, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
+        """The exit code and the events of one headless run."""
+        home = self.folder / "home"
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "VLLM_API_KEY": key,
+            "NO_COLOR": "1",
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "npm_config_registry": "http://127.0.0.1:9",
+            **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
+        }
+        ended = subprocess.run(
+            [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
+            cwd=self.folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@pytest.fixture
+def project(tmp_path: Path, served: Served) -> Project:
+    return Project(tmp_path, served)
+
+
+KEY = "{env:VLLM_API_KEY}"
+CREDENTIALS = {
+    "X-API-Key only": {"headers": {"X-API-Key": KEY}},
+    "Bearer only": {"apiKey": KEY},
+    "both": {"apiKey": KEY, "headers": {"X-API-Key": KEY}},
+}
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("credentials", CREDENTIALS)
+def test_opencode_prints_an_answer(project: Project, served: Served, credentials: str) -> None:
+    project.change(CREDENTIALS[credentials])
+
+    status, events = project.run("What is the capital of France?", served.key)
+
+    kinds = [event["type"] for event in events]
+    assert (status, kinds[0], kinds[-1]) == (0, "step_start", "step_finish"), events
+    assert "".join(e["part"]["text"] for e in events if e["type"] == "text").strip()
+    assert events[-1]["part"]["reason"] in ("stop", "length")
+    assert events[-1]["part"]["tokens"]["output"] > 0
+
+
+@pytest.mark.timeout(SECONDS)
+def test_opencode_shows_one_sentence_for_a_wrong_key(project: Project) -> None:
+    status, events = project.run("Hi", "sk-wrong")
+
+    assert status == 1
+    assert [e["error"]["data"]["message"] for e in events] == [
+        "API key missing or not valid for this gateway."
+    ]
