@@ -21,7 +21,7 @@ test-fast: dev ## unit and integration tests, about a minute
 
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
 	$(PYTHON) -m launch --prepare
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q --timeout 400 tests/e2e
 
 check: dev ## format, lint, types
 	$(BIN)/ruff format --check .

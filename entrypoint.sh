@@ -3,22 +3,26 @@
 # shellcheck disable=SC2329  # some functions are called by name: in traps, and may_see_ROLE
 set -euo pipefail
 
-vllm='' gateway='' run_dir=''
+vllm='' gateway='' run_dir='' told=''
+drain=0 # in hundredths of a second, as all times here
 
 main() {
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
-  trap stop_as_told TERM INT HUP
+  trap 'told=yes' TERM INT HUP
   complete_settings
-  local arguments
-  mapfile -d '' -t arguments < <("$GATEWAY_PYTHON" -m app.vllm_command)
+  local plan
+  mapfile -d '' -t plan < <("$GATEWAY_PYTHON" -m app.launch_plan)
   wait "$!" # ends here with its sentence when a setting is wrong
+  drain=${plan[0]}
 
-  start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${arguments[@]}"
+  start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${plan[@]:1}"
   vllm=$!
   start gateway "$GATEWAY_PYTHON" -m gunicorn -c gunicorn.conf.py wsgi:app
   gateway=$!
   say INFO "started vLLM (process $vllm) and the gateway (process $gateway)"
+  trap stop_as_told TERM INT HUP
+  [[ -z $told ]] || stop_as_told
   watch
 }
 
@@ -122,31 +126,32 @@ stop_as_told() {
 # The gateway first: its streams may go on for DRAIN_SECONDS. Whatever is left at the end is killed.
 stop() {
   local began
-  began=$(centiseconds)
-  local drained=$((began + $(LC_ALL=C printf '%.0f' "${DRAIN_SECONDS:-7}e2") + 150))
+  began=$(now)
   tell TERM "$gateway"
-  until_gone "$gateway" "$drained"
+  until_gone "$gateway" "$((began + drain + 150))"
   tell TERM "$vllm"
-  until_gone "$vllm" "$((drained + 100))"
-  tell KILL "${gateway:+-$gateway}"
-  tell KILL "${vllm:+-$vllm}"
-  wait
-  say INFO "stopped after $((($(centiseconds) - began) / 100)) s"
+  until_gone "$vllm" "$((began + drain + 230))"
+  tell KILL "-$gateway"
+  tell KILL "-$vllm"
+  until_gone "-$gateway" "$((began + drain + 270))"
+  until_gone "-$vllm" "$((began + drain + 270))"
+  say INFO "stopped after $((($(now) - began) / 100)) s"
 }
 
-# tell SIGNAL PROCESS: a process of ours, or (-PROCESS) all of its session; it may be gone already.
+# tell SIGNAL PROCESS: a process of ours, or (-PROCESS) all of its group; it may be gone already.
 tell() {
-  [[ -z $2 ]] || kill -s "$1" -- "$2" 2>/dev/null || true
+  kill -s "$1" -- "$2" 2>/dev/null || true
 }
 
+# until_gone PROCESS TIME: wait for it, at most until then.
 until_gone() {
-  while [[ -n $1 ]] && kill -0 "$1" 2>/dev/null && (($(centiseconds) < $2)); do
+  while kill -0 -- "$1" 2>/dev/null && (($(now) < $2)); do
     sleep 0.05
   done
 }
 
-# Of a clock that is never set: since the machine started.
-centiseconds() {
+# Of a clock that nobody sets: since the machine started.
+now() {
   local up
   read -r up _ </proc/uptime
   echo "${up/./}"

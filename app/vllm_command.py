@@ -1,11 +1,10 @@
-"""vLLM's arguments, from the settings: `python -m app.vllm_command` prints them, each ended by a NUL."""
+"""vLLM's arguments, from the settings."""
 
 import re
 import shlex
-import sys
 from urllib.parse import urlsplit
 
-from app.settings import Settings, SettingsError, server_settings
+from app.settings import Settings, SettingsError
 
 SHUTDOWN_SECONDS = 1  # for requests of others than the gateway, whose own streams have ended by then
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -56,6 +55,7 @@ def vllm_arguments(settings: Settings) -> list[str]:
         *("--model", settings.model_path or settings.model_name),
         *("--served-model-name", settings.model_name),
         *_listen(settings.vllm_base_url),
+        *("--max-model-len", str(settings.max_model_len or "auto")),  # auto: what fits into memory
         *("--shutdown-timeout", str(SHUTDOWN_SECONDS)),
         "--disable-fastapi-docs",
         "--disable-uvicorn-access-log",  # the gateway writes a line for each request
@@ -68,8 +68,6 @@ def vllm_arguments(settings: Settings) -> list[str]:
         arguments += ["--reasoning-parser", reasoning_parser]
     if settings.log_format == "json":
         arguments += ["--logging-config.formatter", "json"]
-    if settings.max_model_len:
-        arguments += ["--max-model-len", str(settings.max_model_len)]
     return arguments + shlex.split(settings.vllm_extra_args)
 
 
@@ -97,16 +95,3 @@ def _listen(base_url: str) -> list[str]:
         f"VLLM_BASE_URL={base_url!r} is not valid for a vLLM that is started here: expected "
         "unix:///path/to.sock or http://127.0.0.1:port."
     )
-
-
-def main() -> None:
-    """Print the arguments, or say in one sentence which setting is wrong."""
-    try:
-        arguments = vllm_arguments(server_settings())
-    except SettingsError as error:
-        sys.exit(f"gateway: {error}")
-    sys.stdout.write("".join(f"{argument}\0" for argument in arguments))
-
-
-if __name__ == "__main__":
-    main()

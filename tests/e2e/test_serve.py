@@ -1,7 +1,9 @@
 """`make serve` tells what a person needs, and curl gets answers."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from app.vllm_command import DEFAULT_TOOL_CALL_PARSER, FAMILIES
 from launch.environments import VLLM_CPU
 from tests.e2e.served import MODEL, QUESTION, Served, curl
+from tests.local import ROOT
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -60,6 +63,23 @@ def test_curl_streams_a_sentence_with_paris_in_it(served: Served) -> None:
     assert "Paris" in text
     assert len(answer) > 4
     assert answer[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def run_line(command: str, served: Served) -> str:
+    environ = {**os.environ, "API_KEY": served.key}
+    return subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True).stdout
+
+
+def test_the_printed_curl_line_works_as_it_is(served: Served) -> None:
+    (command,) = re.findall(r"^  (curl -N .*?}'\n)", served.output(), re.MULTILINE | re.DOTALL)
+
+    assert "data: [DONE]" in run_line(command, served)
+
+
+def test_the_curl_line_of_the_readme_works(served: Served) -> None:
+    (command,) = re.findall(r"^(curl -N .*?}'\n)", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+    assert "data: [DONE]" in run_line(command.replace("http://127.0.0.1:8080", served.url), served)
 
 
 def test_curl_gets_a_whole_chat_answer(served: Served) -> None:

@@ -87,7 +87,11 @@ def test_extra_arguments_come_last_and_keep_their_quotes() -> None:
     given = arguments(max_model_len=4096, vllm_extra_args="--hf-overrides '{\"a b\": 1}' --max-model-len 9")
 
     assert given[-4:] == ["--hf-overrides", '{"a b": 1}', "--max-model-len", "9"]
-    assert value_of("--max-model-len", given) == "4096"
+
+
+def test_the_window_is_what_fits_unless_it_is_set() -> None:
+    assert value_of("--max-model-len", arguments()) == "auto"
+    assert value_of("--max-model-len", arguments(max_model_len=4096)) == "4096"
 
 
 def test_what_vllm_tells_about_itself_is_switched_off() -> None:
