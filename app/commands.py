@@ -1,7 +1,6 @@
 """Commands for people: `flask --app wsgi opencode-config …`."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import click
 import requests
 
 from app.opencode import FULL_WINDOW, SMALLEST_WINDOW, WindowTooSmall, opencode_config
+from app.settings import client_key
 
 ASK_SECONDS = 10.0
 
@@ -47,7 +47,7 @@ def write_opencode_config(
 
 
 def _fetch_models(url: str) -> list[dict[str, Any]]:
-    key = os.environ.get("VLLM_API_KEY", "").strip()
+    key = client_key()
     if not key:
         raise click.ClickException("Set VLLM_API_KEY to an API key of the gateway.")
     try:

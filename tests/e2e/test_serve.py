@@ -67,7 +67,9 @@ def test_curl_streams_a_sentence_with_paris_in_it(served: Served) -> None:
 
 def run_line(command: str, served: Served) -> str:
     environ = {**os.environ, "API_KEY": served.key}
-    return subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60
+    ).stdout
 
 
 def test_the_printed_curl_line_works_as_it_is(served: Served) -> None:
