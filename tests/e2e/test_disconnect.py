@@ -45,7 +45,7 @@ def test_leaving_in_mid_stream_ends_the_generation(served: Served, before: tuple
 
     wait_until(lambda: running(served) == 0, 2)
     assert finished(served) == before[0]
-    assert 5 <= tokens(served) - before[1] < MANY / 4
+    assert 1 <= tokens(served) - before[1] < MANY / 4
 
 
 def test_leaving_in_prefill_ends_the_generation(served: Served, before: tuple[float, float]) -> None:
