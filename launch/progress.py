@@ -12,6 +12,7 @@ from launch import ROOT
 
 EVERY_SECONDS = {True: 1.0, False: 10.0}  # on a terminal the line is written over
 TAIL_LINES = 15
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")  # else a pip goes on beside that of the next call
 
 
 class StepFailed(Exception):
@@ -33,7 +34,12 @@ def run_step(label: str, command: Sequence[str | Path], folder: Path) -> None:
     began, free_before = time.monotonic(), shutil.disk_usage(folder).free
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
+            [*DIES_WITH_US, *command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            text=True,
         )
         try:
             while not _has_ended(process, EVERY_SECONDS[on_terminal]):

@@ -1,7 +1,7 @@
 """What tests start in vLLM's place: takes its arguments, binds early, answers late, has an engine process.
 
-It hears `VLLM_FAKE_IMPORT` and `VLLM_FAKE_WEIGHTS` (seconds), `VLLM_FAKE_EXIT` (a status to end with
-instead of serving) and `VLLM_FAKE_STUBBORN` (SIGTERM is not heard).
+It hears `VLLM_FAKE_IMPORT` and `VLLM_FAKE_WEIGHTS` (files that it waits for in these phases),
+`VLLM_FAKE_EXIT` (a status to end with instead of serving) and `VLLM_FAKE_STUBBORN` (SIGTERM is not heard).
 """
 
 import argparse
@@ -15,6 +15,12 @@ import time
 from pathlib import Path
 
 from tests.fake_vllm import FakeVllm
+
+
+def wait_for(path: str | None) -> None:
+    """Until the file exists."""
+    while path and not os.path.exists(path):
+        time.sleep(0.01)
 
 
 def bind(arguments: argparse.Namespace) -> socket.socket:
@@ -50,11 +56,11 @@ def main() -> int:
     arguments, _ = parser.parse_known_args()
     if os.environ.get("VLLM_FAKE_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(float(os.environ.get("VLLM_FAKE_IMPORT", "0")))
+    wait_for(os.environ.get("VLLM_FAKE_IMPORT"))
     sock = bind(arguments)
     engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "engine"])
     try:
-        time.sleep(float(os.environ.get("VLLM_FAKE_WEIGHTS", "0")))
+        wait_for(os.environ.get("VLLM_FAKE_WEIGHTS"))
         if status := os.environ.get("VLLM_FAKE_EXIT"):
             return int(status)
         asyncio.run(serve(sock))

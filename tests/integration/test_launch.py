@@ -12,12 +12,14 @@ from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from launch import environments, host, models
 from launch.environments import Environment
 from launch.key_file import create_key_file
 from launch.progress import StepFailed, run_step
+from tests.gateway import wait_until
 from tests.local import ROOT
 
 DiskUsage = namedtuple("DiskUsage", "total used free")
@@ -140,6 +142,18 @@ def test_the_key_file_is_its_owners_alone_and_made_once(tmp_path: Path) -> None:
 def test_a_failed_step_shows_the_end_of_its_output(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(StepFailed, match="step failed:\n(line\n)*no room\n"):
         run_step("step", ["sh", "-c", "yes line | head -50; echo no room >&2; exit 4"], tmp_path)
+
+
+def test_a_step_does_not_outlive_a_killed_call(tmp_path: Path) -> None:
+    call = "from launch.progress import run_step; run_step('step', ['sleep', '600'], '/')"
+    process = subprocess.Popen([sys.executable, "-c", call], cwd=ROOT)
+    (step,) = wait_until(psutil.Process(process.pid).children)
+    wait_until(lambda: step.name() == "sleep")
+
+    process.kill()
+    process.wait()
+
+    wait_until(lambda: not step.is_running() or step.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.fixture
