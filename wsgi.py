@@ -1,5 +1,11 @@
 """The WSGI entry point: `gunicorn -c gunicorn.conf.py wsgi:app`."""
 
-from app import create_app
+import sys
 
-app = create_app()
+from app import create_app
+from app.settings import SettingsError
+
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.exit(f"gateway: {error}")

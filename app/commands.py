@@ -10,7 +10,7 @@ import requests
 from app.opencode import FULL_WINDOW, SMALLEST_WINDOW, WindowTooSmall, opencode_config
 from app.settings import client_key
 
-ASK_SECONDS = 10.0
+ASK_SECONDS = (5.0, 60.0)  # to connect, to answer: a gateway holds requests while its model loads
 
 
 @click.command("opencode-config")
@@ -40,7 +40,10 @@ def write_opencode_config(
             f"{card['id']} has a window of {card['max_model_len']} tokens, too small for OpenCode: "
             f"set MAX_MODEL_LEN to {SMALLEST_WINDOW} or more, better {FULL_WINDOW}."
         ) from None
-    output.write_text(json.dumps(content, indent=2) + "\n")
+    try:
+        output.write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from None
     click.echo(f"Wrote {output} for {card['id']}, {card['max_model_len']} tokens. Start OpenCode beside it.")
     if card["max_model_len"] < FULL_WINDOW:
         click.echo("The window is small: some of OpenCode's tools are switched off to make room.")
@@ -60,6 +63,8 @@ def _fetch_models(url: str) -> list[dict[str, Any]]:
         reason = content["error"]["message"]
     except requests.JSONDecodeError:
         reason = "it gave no JSON"
+    except requests.ReadTimeout:
+        raise click.ClickException(f"{url} does not answer; its model may still be loading.") from None
     except requests.RequestException as error:
         raise click.ClickException(f"No gateway can be reached at {url} ({type(error).__name__}).") from None
     except (KeyError, TypeError):
@@ -73,5 +78,7 @@ def _choose(cards: list[dict[str, Any]], model: str | None) -> dict[str, Any]:
     if len(fitting) != 1:
         raise click.ClickException(f"Name one of its models with --model: {names or 'it has none'}.")
     if not isinstance(fitting[0].get("max_model_len"), int):
-        raise click.ClickException(f"The upstream does not say how large the window of {names} is.")
+        raise click.ClickException(
+            f"The upstream does not say how large the window of {fitting[0]['id']} is."
+        )
     return fitting[0]

@@ -15,7 +15,7 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 
 
 class Health:
-    """Says what holds for the whole instance: status, phase and seconds, and nothing else."""
+    """Says what holds for the whole instance: status, phases and their seconds, and nothing else."""
 
     def __init__(self, keys: SharedKeys, monitor: Monitor, instance: Instance, startup: Startup) -> None:
         self._keys = keys

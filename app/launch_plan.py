@@ -1,18 +1,40 @@
 """What entrypoint.sh needs of the settings: `python -m app.launch_plan` prints it, each item ended by a NUL.
 
-First how long the gateway may drain, in hundredths of a second; then vLLM's arguments.
+First how long the gateway may drain, in hundredths of a second; then vLLM's arguments. A socket that an
+earlier vLLM left in their way is removed.
 """
 
+import os
+import socket
+import stat
 import sys
+from urllib.parse import urlsplit
 
 from app.settings import SettingsError, server_settings
 from app.vllm_command import vllm_arguments
+
+
+def clear_socket(base_url: str) -> None:
+    """Remove the socket that an earlier vLLM left: it never does, and cannot bind over it.
+
+    Raises SettingsError when something else is there, or a server that answers.
+    """
+    path = urlsplit(base_url).path
+    if not base_url.startswith("unix:") or not os.path.lexists(path):
+        return
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise SettingsError(f"VLLM_BASE_URL={base_url!r} names a file that is no socket.")
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(path) == 0:
+            raise SettingsError(f"VLLM_BASE_URL={base_url!r} is in use: a server answers there.")
+    os.unlink(path)
 
 
 def main() -> None:
     """Print the plan, or say in one sentence which setting is wrong."""
     try:
         settings = server_settings()
+        clear_socket(settings.vllm_base_url)
         plan = [str(round(settings.drain_seconds * 100)), *vllm_arguments(settings)]
     except SettingsError as error:
         sys.exit(f"gateway: {error}")

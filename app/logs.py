@@ -78,8 +78,9 @@ def clean(value: str | None) -> str | None:
 
 
 def log_request(record: RequestRecord) -> None:
-    """Write the request's one line; for health probes, 503 included, only at debug level."""
-    is_probe = (record.route or "").startswith("/health") and record.status in (200, 503)
+    """Write the request's one line; probes that went well, or came during the start, only at debug level."""
+    route = record.route or ""
+    is_probe = route == "/health/startup" or (route.startswith("/health") and record.status < 500)
     level = logging.DEBUG if is_probe else logging.INFO
     if request_log.isEnabledFor(level):
         request_log.log(level, "request", extra=record.fields())

@@ -13,13 +13,13 @@ from app.keys.shared import SharedKeys
 from app.settings import Settings
 from app.startup import IMPORT, LOADING, READY, WARM_UP, WEIGHTS, Startup
 from app.upstream import Call, Upstream
-from app.warm_up import WARM_UP_SECONDS, warm_up
+from app.warm_up import warm_up
 
 TICK_SECONDS = 0.25  # how often a model that is not ready yet is asked
 PROBE_EVERY_SECONDS = 1.0  # afterwards; health requests only read the last answer
 PROBE_SECONDS = 2.0
 STALE_SECONDS = 10.0
-WARM_UP_RETRY_SECONDS = 2.0
+WARM_UP_CLAIM_SECONDS = 3.0  # also the pause after a failed try
 log = logging.getLogger("gateway.monitor")
 
 
@@ -79,17 +79,20 @@ class Monitor:
             self._startup.begin(READY)
         else:
             self._startup.begin(WARM_UP)
-            if self._instance.claim("warm_up_due", WARM_UP_SECONDS + WARM_UP_RETRY_SECONDS):
+            if self._instance.claim("warm_up_due", WARM_UP_CLAIM_SECONDS):
                 self._warm_up()
 
     def _warm_up(self) -> None:
-        """One token by one worker; the others go on probing meanwhile."""
-        if warm_up(self._upstream):
+        """One token by one worker; the others go on probing, and take over should it die."""
+        token = gevent.spawn(warm_up, self._upstream)
+        while not token.ready():
+            self._instance.set("warm_up_due", time.monotonic() + WARM_UP_CLAIM_SECONDS)
+            token.join(TICK_SECONDS)
+        if token.get():
             self._instance.set("upstream_checked_at", time.monotonic())
             self._startup.begin(READY)
         else:
             log.warning("warm-up failed; it will be tried again")
-            self._instance.set("warm_up_due", time.monotonic() + WARM_UP_RETRY_SECONDS)
 
     def refresh_keys(self) -> None:
         """Read the key store again if its time has come; on failure the set before stays."""

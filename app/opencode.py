@@ -34,7 +34,7 @@ def opencode_config(url: str, model: str, context: int, **sampling: float) -> di
     entry = {
         "name": model.rsplit("/", 1)[-1],
         "limit": {"context": context, "output": min(MOST_OUTPUT, context // 4)},
-        "options": sampling,
+        **({"options": sampling} if sampling else {}),
     }
     return {
         "$schema": "https://opencode.ai/config.json",
@@ -45,7 +45,7 @@ def opencode_config(url: str, model: str, context: int, **sampling: float) -> di
                 "npm": "@ai-sdk/openai-compatible",
                 "name": "vLLM gateway",
                 "options": {"baseURL": f"{url}/v1", "apiKey": KEY, "headers": {"X-API-Key": KEY}},
-                "models": {model: entry if sampling else {k: v for k, v in entry.items() if k != "options"}},
+                "models": {model: entry},
             }
         },
         **(SLIM if context < FULL_WINDOW else {}),

@@ -17,6 +17,8 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 
+MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
+
 EXPECTED = {
     "PORT": "a TCP port from 1 to 65535",
     "WEB_CONCURRENCY": "a whole number of workers from 1 to 256",
@@ -24,7 +26,7 @@ EXPECTED = {
     "MAX_REQUEST_BYTES": "a whole number of bytes from 1 to 2147483648",
     "STARTUP_HOLD_SECONDS": "a number of seconds from 0 to 3600",
     "LOG_FORMAT": "json or text",
-    "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path/to.sock",
+    "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path (of at most 107 bytes)",
     "API_KEYS_FILE": "the path of a readable JSON file",
     "MODEL_NAME": "a Hugging Face id such as Qwen/Qwen3-8B",
     "MODEL_PATH": "the path of a folder with the model's weights",
@@ -122,7 +124,8 @@ def _check_upstream(url: str) -> None:
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         port_is_valid = False
-    is_socket = parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1
+    fits = 1 < len(parts.path.encode()) <= MAX_SOCKET_PATH_BYTES
+    is_socket = parts.scheme == "unix" and not parts.netloc and fits
     is_server = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
     extras = parts.query or parts.fragment or parts.username or parts.password
     if extras or not port_is_valid or not (is_socket or is_server):

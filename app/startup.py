@@ -14,9 +14,8 @@ import time
 from app.instance import Instance
 from app.settings import Settings
 
-PROCESS, IMPORT, WEIGHTS, LOADING, WARM_UP, READY = PHASES = (
-    *("process", "import", "weights", "loading", "warm-up", "ready"),
-)
+PHASES = ("process", "import", "weights", "loading", "warm-up", "ready")
+PROCESS, IMPORT, WEIGHTS, LOADING, WARM_UP, READY = PHASES
 FIELDS = {
     IMPORT: "import_since",
     WEIGHTS: "weights_since",

@@ -6,36 +6,43 @@ from urllib.parse import urlsplit
 
 from app.settings import Settings, SettingsError
 
-SHUTDOWN_SECONDS = 1  # for requests of others than the gateway, whose own streams have ended by then
+SHUTDOWN_SECONDS = 0  # the gateway's streams have ended by then, and nobody else can reach it
+DECIDED_HERE = frozenset(("--host", "--port", "--uds", "--api-key", "--served-model-name", "--model"))
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Which parsers read a model's tool calls and its thinking, by the model's name without its owner; the first
 # match counts. Names are vLLM 0.32's. Without a tool parser vLLM refuses every request of OpenCode.
 FAMILIES: tuple[tuple[str, str, str | None], ...] = (
+    (r"hermes", "hermes", None),
+    (r"deepseek-r1-(distill|0528-qwen)", "hermes", "deepseek_r1"),
     (r"qwen3[-_.]?coder", "qwen3_coder", None),
     (r"qwen3\.[5-9]", "qwen3_coder", "qwen3"),
     (r"qwen3.*instruct", "hermes", None),
     (r"qwen3", "hermes", "qwen3"),
     (r"qwq", "hermes", "deepseek_r1"),
-    (r"deepseek-r1-(distill|0528-qwen)", "hermes", "deepseek_r1"),
     (r"deepseek-r1", "deepseek_v3", "deepseek_r1"),
     (r"deepseek-v3\.2", "deepseek_v32", "deepseek_v3"),
     (r"deepseek-v3\.1", "deepseek_v31", "deepseek_v3"),
     (r"deepseek-v3", "deepseek_v3", None),
     (r"deepseek-v4\.1", "deepseek_v41", "deepseek_v41"),
     (r"deepseek-v4", "deepseek_v4", "deepseek_v4"),
-    (r"llama-?4", "llama4_pythonic", None),
-    (r"llama-?3", "llama3_json", None),
-    (r"magistral", "mistral", "mistral"),
+    (r"llama-?4(?!\d)", "llama4_pythonic", None),
+    (r"llama-?3(?!\d)", "llama3_json", None),
+    (r"magistral|mistral.*reasoning|ministral.*reasoning", "mistral", "mistral"),
     (r"mistral|mixtral|devstral|codestral|ministral", "mistral", None),
     (r"gpt-oss", "openai", "openai_gptoss"),
     (r"glm-4\.[56]", "glm45", "glm45"),
     (r"glm-(4\.7|[5-9])", "glm47", "glm47"),
     (r"kimi-k3", "kimi_k3", "kimi_k3"),
-    (r"kimi-k2.*thinking", "kimi_k2", "kimi_k2"),
+    (r"kimi-k2(\.[5-9]|.*thinking)", "kimi_k2", "kimi_k2"),
     (r"kimi-k2", "kimi_k2", None),
     (r"minimax-m3", "minimax_m3", "minimax_m3"),
     (r"minimax-m2", "minimax_m2", "minimax_m2"),
+    (r"gemma-?4", "gemma4", "gemma4"),
+    (r"nemotron-(3|v3)", "qwen3_coder", "nemotron_v3"),
+    (r"mimo", "mimo", "mimo"),
+    (r"ernie-4\.5", "ernie45", "ernie45"),
+    (r"hunyuan-a13b", "hunyuan_a13b", "hunyuan_a13b"),
     (r"seed-oss", "seed_oss", "seed_oss"),
     (r"granite-4", "granite4", None),
     (r"granite-3", "granite", None),
@@ -48,8 +55,14 @@ def vllm_arguments(settings: Settings) -> list[str]:
     """What follows `python -m vllm.entrypoints.openai.api_server`.
 
     vLLM listens on a Unix socket or on loopback only, under exactly the name that clients use.
-    Raises SettingsError when VLLM_BASE_URL is no such place.
+    Raises SettingsError when VLLM_BASE_URL is no such place, or VLLM_EXTRA_ARGS would change it.
     """
+    extra = shlex.split(settings.vllm_extra_args)
+    for argument in extra:
+        if argument.split("=", 1)[0].replace("_", "-") in DECIDED_HERE:
+            raise SettingsError(
+                f"VLLM_EXTRA_ARGS may not hold {argument!r}: that is decided by other settings."
+            )
     tool_call_parser, reasoning_parser = choose_parsers(settings)
     arguments = [
         *("--model", settings.model_path or settings.model_name),
@@ -68,7 +81,7 @@ def vllm_arguments(settings: Settings) -> list[str]:
         arguments += ["--reasoning-parser", reasoning_parser]
     if settings.log_format == "json":
         arguments += ["--logging-config.formatter", "json"]
-    return arguments + shlex.split(settings.vllm_extra_args)
+    return arguments + extra
 
 
 def choose_parsers(settings: Settings) -> tuple[str | None, str | None]:

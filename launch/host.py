@@ -1,6 +1,7 @@
 """Whether this machine can do it: each check raises Unfit with one sentence."""
 
 import importlib.util
+import os
 import platform
 import shutil
 import socket
@@ -28,6 +29,8 @@ def check_system() -> None:
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
             raise Unfit(f"the program {tool} is missing; install the package {package}.")
+    if subprocess.run(["setpriv", "--pdeathsig", "keep", "true"], capture_output=True).returncode != 0:
+        raise Unfit("setpriv is too old; util-linux 2.33 or newer is needed.")
     if importlib.util.find_spec("ensurepip") is None:
         raise Unfit("Python's venv module is incomplete; install the package python3-venv.")
 
@@ -55,8 +58,11 @@ def check_port(host: str, port: str) -> None:
 
 
 def has_nvidia_gpu() -> bool:
-    """Whether the driver lists a GPU."""
-    if shutil.which("nvidia-smi") is None:
+    """Whether the driver lists a GPU, and CUDA_VISIBLE_DEVICES=-1 does not hide it."""
+    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "-1":
         return False
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False, timeout=60)
+    try:
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired:
+        raise Unfit("nvidia-smi does not answer; CUDA_VISIBLE_DEVICES=-1 goes on without a GPU.") from None
     return listing.returncode == 0 and b"GPU " in listing.stdout

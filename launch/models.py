@@ -6,8 +6,10 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from launch import ROOT
 from launch.environments import VLLM_CPU
@@ -98,17 +100,20 @@ def _fetch_weights(scratch: Path) -> Path:
 
 def known_load_seconds(name: str) -> float | None:
     """How long this model took the last time, from the launch until it was ready."""
-    try:
-        return float(json.loads(LOAD_TIMES.read_text())[name])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    seconds = _load_times().get(name)
+    return seconds if isinstance(seconds, int | float) else None
 
 
 def remember_load_seconds(name: str, seconds: float) -> None:
-    """Keep it for the next start's estimate."""
+    """Keep it for the next start's estimate, where it can be kept."""
+    with suppress(OSError):
+        FOLDER.mkdir(exist_ok=True)
+        LOAD_TIMES.write_text(json.dumps({**_load_times(), name: round(seconds, 1)}))
+
+
+def _load_times() -> dict[str, Any]:
     try:
         known = json.loads(LOAD_TIMES.read_text())
     except (OSError, ValueError):
-        known = {}
-    FOLDER.mkdir(exist_ok=True)
-    LOAD_TIMES.write_text(json.dumps({**known, name: round(seconds, 1)}))
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ Ready: {url}, model {model}
 For OpenCode, in your project's folder (the second line writes opencode.json):
 
   export VLLM_API_KEY=$API_KEY
-  {flask} --app {root}/wsgi opencode-config --url {url}
+  {flask} --app {wsgi} opencode-config --url {url}
 
 Ctrl-C ends both.
 """
@@ -96,7 +97,7 @@ def _serve(model: Model, address: tuple[str, str], environ: Mapping[str, str]) -
         url=session.url,
         model=model.name,
         key=f"{new_key}   # new, kept in {keys_file}" if new_key else f"…   # a key of {keys_file}",
-        flask=environments.GATEWAY.python.with_name("flask"),
-        root=ROOT,
+        flask=shlex.quote(str(environments.GATEWAY.python.with_name("flask"))),
+        wsgi=shlex.quote(str(ROOT / "wsgi")),
     )
     return session.run(ready, on_ready=lambda seconds: models.remember_load_seconds(model.name, seconds))

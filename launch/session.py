@@ -40,9 +40,9 @@ class Session:
             signal.signal(number, lambda number, _frame: entrypoint.send_signal(number))
         seconds = self._follow_start(entrypoint)
         if seconds is not None:
-            on_ready(seconds)
             sys.stdout.write(ready)
             sys.stdout.flush()
+            on_ready(seconds)
         return entrypoint.wait()
 
     def _follow_start(self, entrypoint: "subprocess.Popen[bytes]") -> float | None:

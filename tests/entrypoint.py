@@ -1,6 +1,8 @@
 """Start entrypoint.sh with a stand-in for vLLM's program, and see what lives and dies."""
 
 import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,7 @@ class Entrypoint(Gateway):
     command = (str(ROOT / "entrypoint.sh"),)
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        scratch = folder / "tmp"
-        scratch.mkdir()
+        scratch = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))  # short: a socket's path has 107 bytes
         defaults = {
             "TMPDIR": scratch,
             "VLLM_PYTHON": write_python(folder),
@@ -35,6 +36,7 @@ class Entrypoint(Gateway):
         super().__exit__(*exc)
         for survivor in self.survivors():
             survivor.kill()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def wait_ready(self) -> None:
         """Until the model has answered."""

@@ -55,6 +55,7 @@ class Gateway:
             self.port = free_port()
             if self._start():
                 return self
+            self.__exit__()
         raise AssertionError(self.log_file.read_text())
 
     def launch(self) -> None:

@@ -33,13 +33,23 @@ class Served(Gateway):
         self.log_file = folder / "serve.log"
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         # The key of a user who set up OpenCode in the same shell: vLLM must not take it for its own.
-        self.environ = {**kept, "API_KEYS_FILE": str(self.keys_file), "VLLM_API_KEY": "sk-not-for-vllm"}
+        self.environ = {
+            **kept,
+            "API_KEYS_FILE": str(self.keys_file),
+            "VLLM_API_KEY": "sk-not-for-vllm",
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "DRAIN_SECONDS": "30",
+        }
 
     def __enter__(self) -> "Served":
         self.port = free_port()
         self.launch()
-        wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.output(), START_SECONDS)
-        assert self.process.poll() is None, self.output()
+        try:
+            wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.output(), START_SECONDS)
+            assert self.process.poll() is None, self.output()
+        except BaseException:
+            self.__exit__()
+            raise
         entry = json.loads(self.keys_file.read_text())["local"]
         self.key = str(entry["key"])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -86,7 +96,7 @@ class Served(Gateway):
             for client in (one, two):
                 assert client.read_body().endswith(b"data: [DONE]\n\n")
                 assert client.is_whole
-        assert self.process.wait(10) == 0
+        assert self.process.wait(40) == 0
         _, alive = psutil.wait_procs(family, 5)
         assert alive == []
 

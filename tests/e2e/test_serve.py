@@ -45,7 +45,7 @@ def test_the_key_file_is_its_owners_alone(served: Served) -> None:
     assert served.keys_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_only_the_gateway_listens_beyond_loopback(served: Served) -> None:
+def test_nothing_listens_beyond_loopback(served: Served) -> None:
     listening = {
         connection.laddr.ip
         for process in served.family()

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from app.settings import Settings
 from launch import environments, host, models
 from launch.environments import Environment
 from launch.key_file import create_key_file
@@ -97,7 +98,7 @@ def test_a_gpu_is_what_the_driver_lists(
 
 
 def test_the_default_model_depends_on_the_machine() -> None:
-    assert models.choose_model(None, has_gpu=True) == models.Model(models.GPU_DEFAULT)
+    assert models.choose_model(None, has_gpu=True) == models.Model(Settings().model_name)
     small = models.choose_model(None, has_gpu=False)
     assert (small.name, small.is_cpu_default) == (models.CPU_DEFAULT, True)
     assert small.settings["MODEL_PATH"] == str(models.CPU_DEFAULT_PATH)
@@ -120,9 +121,18 @@ def test_load_times_are_remembered_by_model(tmp_path: Path, monkeypatch: pytest.
     models.remember_load_seconds("b", 9)
 
     assert (models.known_load_seconds("a"), models.known_load_seconds("b")) == (41.3, 9)
-    models.LOAD_TIMES.write_text("[")
+
+
+@pytest.mark.parametrize("content", ["[", "[]", '{"a": "soon"}'])
+def test_a_broken_list_of_load_times_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setattr(models, "LOAD_TIMES", tmp_path / "load-seconds.json")
+    models.LOAD_TIMES.write_text(content)
     assert models.known_load_seconds("a") is None
+
     models.remember_load_seconds("a", 1)
+
     assert models.known_load_seconds("a") == 1
 
 
@@ -190,7 +200,7 @@ def test_an_interrupted_installation_is_made_anew(environment: Environment) -> N
     folder = environment.python.parents[1]
     (thing,) = folder.glob("lib/python*/site-packages/thing.py")
     thing.unlink()  # half of a package, which pip takes for a whole one
-    (folder / "unfinished").touch()
+    (folder / environments.STAMP).unlink()
 
     assert not environments.is_installed(environment)
     environments.install(environment)
@@ -217,5 +227,32 @@ def test_changed_requirements_are_installed_again(environment: Environment, tmp_
     assert environments.is_installed(listed)
 
     requirements.write_text("# another\n")
+    assert not environments.is_installed(listed)
+    environments.install(listed)
+    requirements.write_text("")
 
     assert not environments.is_installed(listed)
+
+
+def test_another_build_in_the_same_folder_is_made_anew(environment: Environment) -> None:
+    environments.install(environment)
+    other = Environment("venv", "installing", (("--no-index", "pip"),))
+
+    environments.install(other)
+
+    assert environments.is_installed(other)
+    assert not environments.is_installed(environment)
+    assert not can_import(environment)
+
+
+def test_what_is_missing_is_added(environment: Environment) -> None:
+    first = Environment("venv", "installing", (("--no-index", "pip"),))
+    both = Environment("venv", "installing", (*first.steps, *environment.steps))
+    environments.install(first)
+    made = both.python.lstat().st_ctime_ns
+
+    environments.install(both)
+
+    assert can_import(both)
+    assert both.python.lstat().st_ctime_ns == made
+    assert environments.is_installed(first)

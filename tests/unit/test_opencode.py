@@ -138,5 +138,23 @@ def test_what_goes_wrong_is_said_in_a_sentence(
     assert "sk-1" not in result.output
 
 
+def test_a_gateway_that_holds_the_request_too_long_is_told(
+    write: Any, upstream: responses.RequestsMock
+) -> None:
+    upstream.get(f"{URL}/v1/models", body=requests.ReadTimeout())
+
+    assert "may still be loading" in write().output
+
+
+def test_a_place_that_cannot_be_written_is_told(
+    write: Any, upstream: responses.RequestsMock, tmp_path: Path
+) -> None:
+    upstream.get(f"{URL}/v1/models", json=models(CARD))
+
+    result = write("--output", str(tmp_path / "no" / "o.json"))
+
+    assert "cannot be written: No such file or directory" in result.output
+
+
 def test_without_a_key_nothing_is_asked(write: Any) -> None:
     assert "VLLM_API_KEY" in write(key=" ").output

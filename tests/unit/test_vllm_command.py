@@ -57,7 +57,11 @@ def test_an_address_for_others_is_refused(url: str) -> None:
      ("mistralai/Devstral-Small-2507", "mistral", None), ("openai/gpt-oss-20b", "openai", "openai_gptoss"),
      ("zai-org/GLM-4.5-Air", "glm45", "glm45"), ("zai-org/GLM-5", "glm47", "glm47"),
      ("moonshotai/Kimi-K2-Instruct", "kimi_k2", None), ("MiniMaxAI/MiniMax-M2", "minimax_m2", "minimax_m2"),
-     ("HuggingFaceTB/SmolLM2-135M-Instruct", "hermes", None), ("qwen3-fans/Other-7B", "hermes", None)],
+     ("HuggingFaceTB/SmolLM2-135M-Instruct", "hermes", None), ("qwen3-fans/Other-7B", "hermes", None),
+     ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", "hermes", "deepseek_r1"),
+     ("NousResearch/Hermes-3-Llama-3.1-8B", "hermes", None), ("codellama/CodeLlama-34b", "hermes", None),
+     ("moonshotai/Kimi-K2.5", "kimi_k2", "kimi_k2"), ("google/gemma-4-27b-it", "gemma4", "gemma4"),
+     ("mistralai/Ministral-3-14B-Reasoning-2512", "mistral", "mistral")],
 )  # fmt: skip
 def test_parsers_follow_the_models_family(model: str, tool: str, reasoning: str | None) -> None:
     assert choose_parsers(Settings(model_name=model)) == (tool, reasoning)
@@ -87,6 +91,14 @@ def test_extra_arguments_come_last_and_keep_their_quotes() -> None:
     given = arguments(max_model_len=4096, vllm_extra_args="--hf-overrides '{\"a b\": 1}' --max-model-len 9")
 
     assert given[-4:] == ["--hf-overrides", '{"a b": 1}', "--max-model-len", "9"]
+
+
+@pytest.mark.parametrize(
+    "extra", ["--host 0.0.0.0", "--host=0.0.0.0", "--served_model_name x", "--api-key k"]
+)
+def test_extra_arguments_cannot_open_vllm_to_others(extra: str) -> None:
+    with pytest.raises(SettingsError, match="VLLM_EXTRA_ARGS"):
+        arguments(vllm_extra_args=extra)
 
 
 def test_the_window_is_what_fits_unless_it_is_set() -> None:
