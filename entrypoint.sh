@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
 # Starts vLLM and the gateway beside it, watches both, and stops both: the one process of the container.
 # shellcheck disable=SC2329  # some functions are called by name: in traps, and may_see_ROLE
-set -euo pipefail
+set -euo pipefail +m
 
 vllm='' gateway='' run_dir='' told=''
 drain=0 # in hundredths of a second, as all times here
 
 main() {
+  trap 'told=yes' TERM INT HUP
+  trap '' PIPE # a log that nobody reads is no reason to stop
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 501)); then
-    echo "gateway: bash 5.1 or newer is needed, this is $BASH_VERSION." >&2
-    exit 1
+    give_up "bash 5.1 or newer is needed, this is $BASH_VERSION."
   fi
+  make_absolute API_KEYS_FILE MODEL_PATH TMPDIR
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
-  trap 'told=yes' TERM INT HUP
   complete_settings
   local plan
-  mapfile -d '' -t plan < <("$GATEWAY_PYTHON" -m app.launch_plan)
-  wait "$!" # ends here with its sentence when a setting is wrong
+  mapfile -d '' -t plan < <(trap '' INT && PYTHONPATH=$PWD exec "$GATEWAY_PYTHON" -m app.launch_plan)
+  wait "$!" || exit 1 # it has said in one sentence which setting is wrong
+  [[ -z $told ]] || exit 0
   drain=${plan[0]}
 
   start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${plan[@]:1}"
@@ -30,14 +32,31 @@ main() {
   watch
 }
 
+# A relative path is one of the caller's folder.
+make_absolute() {
+  local setting
+  for setting; do
+    [[ -z ${!setting:-} || ${!setting} == /* ]] || printf -v "$setting" '%s' "$PWD/${!setting}"
+  done
+}
+
 complete_settings() {
   LAUNCHED_AT=${EPOCHREALTIME/,/.}
   GATEWAY_PYTHON=${GATEWAY_PYTHON:-$(first_program .venv/bin/python)}
   VLLM_PYTHON=${VLLM_PYTHON:-$(first_program .venv-vllm/bin/python)}
+  local program
+  for program in "$GATEWAY_PYTHON" "$VLLM_PYTHON"; do
+    command -v "$program" >/dev/null || give_up "the program '$program' does not exist or cannot be run."
+  done
   run_dir=$(mktemp -d "${TMPDIR:-/tmp}/vllm-gateway.XXXXXX") # only this user can enter it
   VLLM_BASE_URL=${VLLM_BASE_URL:-unix://$run_dir/vllm.sock}
   WARM_UP=${WARM_UP:-true}
   export LAUNCHED_AT VLLM_BASE_URL WARM_UP
+}
+
+give_up() {
+  echo "gateway: $1" >&2
+  exit 1
 }
 
 first_program() {
@@ -47,17 +66,20 @@ first_program() {
 # start ROLE COMMAND…: in a session of its own, with the variables of its role only; told to end if this
 # script is killed. Secrets never stand in an argument.
 start() {
-  local role=$1 name
+  local role=$1 entry
   shift
   (
-    trap - TERM INT HUP EXIT
+    trap - TERM INT HUP PIPE EXIT
     [[ $role != vllm ]] || harden_vllm
     # Not every name is one of bash's: exported functions, and names with dots or dashes.
-    local unset=()
-    while read -r -d '' name; do
-      "may_see_$role" "${name%%=*}" || unset+=(-u "${name%%=*}")
+    local hidden=()
+    while IFS= read -r -d '' entry; do
+      "may_see_$role" "${entry%%=*}" || hidden+=(-u "${entry%%=*}")
     done < <(env -0)
-    exec env "${unset[@]}" setsid setpriv --pdeathsig TERM -- "$@" </dev/null
+    # The last shell ends if this script was killed before setpriv could ask to hear of it.
+    # shellcheck disable=SC2016
+    exec env "${hidden[@]}" setsid setpriv --pdeathsig TERM -- \
+      sh -c '[ "$PPID" = "$0" ] && exec "$@"' "$$" "$@" </dev/null
   ) &
 }
 
@@ -105,7 +127,7 @@ watch() {
   local ended='' status=0
   wait -n -p ended "$vllm" "$gateway" 2>/dev/null || status=$?
   trap '' TERM INT HUP
-  if [[ $ended == "$vllm" ]]; then
+  if [[ ${ended:-} == "$vllm" ]]; then
     say ERROR "vLLM $(how_it_ended "$status"); stopping the gateway"
   else
     say ERROR "the gateway $(how_it_ended "$status"); stopping vLLM"
@@ -136,12 +158,14 @@ stop() {
   began=$(now)
   tell TERM "$gateway"
   until_gone "$gateway" "$((began + drain + 150))"
+  local limit=$((began + drain + 230))
+  local patience=$(($(now) + 230))
   tell TERM "$vllm"
-  until_gone "$vllm" "$((began + drain + 230))"
+  until_gone "$vllm" "$((patience < limit ? patience : limit))"
   tell KILL "-$gateway"
   tell KILL "-$vllm"
-  until_gone "-$gateway" "$((began + drain + 270))"
-  until_gone "-$vllm" "$((began + drain + 270))"
+  until_gone "-$gateway" "$((limit + 40))"
+  until_gone "-$vllm" "$((limit + 40))"
   say INFO "stopped after $((($(now) - began) / 100)) s"
 }
 
@@ -161,7 +185,7 @@ until_gone() {
 now() {
   local up
   read -r up _ </proc/uptime
-  echo "${up/./}"
+  echo "$((10#${up/./}))"
 }
 
 say() {
@@ -169,7 +193,7 @@ say() {
     printf '{"severity":"%s","logger":"entrypoint","message":"%s"}\n' "$1" "$2"
   else
     printf '%s %s %s\n' "$(date '+%F %T,%3N')" "$1" "$2"
-  fi
+  fi 2>/dev/null || true
 }
 
 clean_up() {

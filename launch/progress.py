@@ -1,11 +1,14 @@
 """Say what goes on: one line for each step, its seconds, and how much disk it has taken so far."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from launch import ROOT
@@ -32,7 +35,7 @@ def run_step(label: str, command: Sequence[str | Path], folder: Path) -> None:
     """
     on_terminal = sys.stdout.isatty()
     began, free_before = time.monotonic(), shutil.disk_usage(folder).free
-    with tempfile.TemporaryFile("w+") as output:
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
         process = subprocess.Popen(
             [*DIES_WITH_US, *command],
             cwd=ROOT,
@@ -40,13 +43,15 @@ def run_step(label: str, command: Sequence[str | Path], folder: Path) -> None:
             stdout=output,
             stderr=output,
             text=True,
+            process_group=0,
         )
         try:
             while not _has_ended(process, EVERY_SECONDS[on_terminal]):
                 grown = max(0, free_before - shutil.disk_usage(folder).free) / 1e9
                 _update(f"{label}: {time.monotonic() - began:.0f} s, {grown:.1f} GB", on_terminal)
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if process.returncode != 0:
             output.seek(0)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ def main() -> int:
     parser.add_argument("--prepare", action="store_true", help="install and prepare, but start nothing")
     only_prepare: bool = parser.parse_args().prepare
     environ = {name: value for name, value in os.environ.items() if value.strip()}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         return _run(environ, only_prepare=only_prepare)
     except (host.Unfit, StepFailed) as error:
@@ -51,17 +54,24 @@ def main() -> int:
     return 1
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    """As Ctrl-C, so that the step that runs is ended too."""
+    raise KeyboardInterrupt
+
+
 def _run(environ: Mapping[str, str], *, only_prepare: bool) -> int:
     host.check_system()
     if "MODEL_PATH" in environ and "MODEL_NAME" not in environ:
         raise host.Unfit("MODEL_PATH needs MODEL_NAME: the name by which clients ask for that model.")
     address = environ.get("HOST", "127.0.0.1"), environ.get("PORT", "8080")
+    keys_file = Path(environ.get("API_KEYS_FILE", ROOT / "keys.json")).absolute()
     if not only_prepare:
         host.check_port(*address)
+        host.check_folder(keys_file.parent)
     has_gpu = host.has_nvidia_gpu()
     model = models.choose_model(environ.get("MODEL_NAME"), has_gpu=has_gpu)
     _prepare(model, environments.VLLM_GPU if has_gpu else environments.VLLM_CPU)
-    return 0 if only_prepare else _serve(model, address, environ)
+    return 0 if only_prepare else _serve(model, address, keys_file, environ)
 
 
 def _prepare(model: Model, vllm: Environment) -> None:
@@ -76,8 +86,7 @@ def _prepare(model: Model, vllm: Environment) -> None:
     models.prepare(model)
 
 
-def _serve(model: Model, address: tuple[str, str], environ: Mapping[str, str]) -> int:
-    keys_file = Path(environ.get("API_KEYS_FILE", ROOT / "keys.json")).absolute()
+def _serve(model: Model, address: tuple[str, str], keys_file: Path, environ: Mapping[str, str]) -> int:
     new_key = create_key_file(keys_file)
     known = models.known_load_seconds(model.name)
     settings = {

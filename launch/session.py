@@ -31,12 +31,10 @@ class Session:
 
         Writes `ready` once the model answers, and calls `on_ready` with the seconds that it took.
         """
-        # It stays in the terminal's foreground, so Ctrl-C reaches it without us, and ends it in order.
         entrypoint = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", str(ROOT / "entrypoint.sh")], env=dict(self._settings)
         )
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _frame: entrypoint.send_signal(number))
         seconds = self._follow_start(entrypoint)
         if seconds is not None:
@@ -49,20 +47,25 @@ class Session:
         """Tell each phase and its seconds; the whole start's, or None when it ended before."""
         told, told_at = "", 0.0
         while entrypoint.poll() is None:
-            state = self._ask()
+            state = self._ask("/health/startup")
             phase, seconds = state.get("phase", ""), state.get("phases", {})
             if state.get("status") == "ok":
-                return float(sum(value for name, value in seconds.items() if name != phase))
+                phase = self._ask("/health/ready").get("phase", "")
+                if phase == "ready":
+                    return float(sum(value for name, value in seconds.items() if name != phase))
+                if phase == "keys_unavailable" and phase != told:
+                    say("the model is ready, but the key file has no usable key; it is read again by itself")
+                    told = phase
             if phase in seconds and (phase != told or time.monotonic() - told_at > TELL_EVERY_SECONDS):
                 say(f"model load: {phase}, {seconds[phase]:.0f} s ({state['seconds']:.0f} s in all)")
                 told, told_at = phase, time.monotonic()
             time.sleep(LOOK_EVERY_SECONDS)
         return None
 
-    def _ask(self) -> dict[str, Any]:
+    def _ask(self, path: str) -> dict[str, Any]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=ASK_SECONDS)
         try:
-            connection.request("GET", "/health/startup")
+            connection.request("GET", path)
             state = json.loads(connection.getresponse().read())
             return state if isinstance(state, dict) else {}
         except (OSError, http.client.HTTPException, ValueError):

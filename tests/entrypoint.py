@@ -4,6 +4,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,25 @@ class Entrypoint(Gateway):
             "STARTUP_HOLD_SECONDS": 0,
         }
         super().__init__(folder, "", **{**defaults, **settings})
+        self.cwd = folder
         self.scratch = scratch
         self._seen: set[psutil.Process] = set()
 
     def __exit__(self, *exc: object) -> None:
         """Nothing of it is left, however it ended."""
-        super().__exit__(*exc)
+        if hasattr(self, "process"):
+            super().__exit__(*exc)
         for survivor in self.survivors():
             survivor.kill()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @contextmanager
+    def prepared(self) -> Iterator["Entrypoint"]:
+        """Not started yet; what a test starts of it ends with the test."""
+        try:
+            yield self
+        finally:
+            self.__exit__()
 
     def wait_ready(self) -> None:
         """Until the model has answered."""

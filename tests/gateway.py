@@ -38,6 +38,7 @@ class Gateway:
     command = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
     def __init__(self, folder: Path, upstream_url: str, **settings: Any) -> None:
+        self.cwd = ROOT
         self.keys_file = folder / "keys.json"
         if not self.keys_file.exists():
             self.keys_file.write_text(json.dumps({"tester": KEY}))
@@ -63,7 +64,7 @@ class Gateway:
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command,
-                cwd=ROOT,
+                cwd=self.cwd,
                 env={**self.environ, "PORT": str(self.port)},
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -29,6 +29,7 @@ class Served(Gateway):
     command = (sys._base_executable, "-m", "launch")  # the Python outside our environment
 
     def __init__(self, folder: Path) -> None:
+        self.cwd = ROOT
         self.keys_file = folder / "keys.json"
         self.log_file = folder / "serve.log"
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

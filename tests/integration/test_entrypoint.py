@@ -1,9 +1,11 @@
 """entrypoint.sh: both programs start together, and neither outlives the other."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings
+from app.launch_plan import clear_socket
+from app.settings import Settings, SettingsError
 from tests.entrypoint import Entrypoint
 from tests.gateway import KEY, chat_body, wait_until
+from tests.local import free_port
 
 SETTINGS = {  # one value for each setting that differs from its default
     "HOST": "localhost", "WEB_CONCURRENCY": "1", "API_KEYS_REFRESH_SECONDS": "61", "TRUSTED_PROXY_HOPS": "1",
@@ -154,6 +158,19 @@ def test_vllm_sees_no_key_and_no_path_to_one(start: Any) -> None:
     assert (environ["HF_TOKEN"], environ["VLLM_CPU_KVCACHE_SPACE"]) == ("hf_x", "2")
 
 
+def test_what_is_no_name_in_bash_is_hidden_too(start: Any) -> None:
+    odd = {
+        "keys.json": KEY,
+        "api-key": KEY,
+        "name": KEY,
+        "role": KEY,
+        "BASH_FUNC_ask%%": f"() {{ echo {KEY}; }}",
+    }
+    entrypoint = start(**odd)
+
+    assert KEY not in str([entrypoint.vllm.environ(), entrypoint.master.environ()])
+
+
 def test_the_gateway_gets_every_setting_and_no_hub_token(start: Any) -> None:
     assert SETTINGS.keys() | MADE_HERE == set(Settings.__struct_encode_fields__)
     entrypoint = start(**SETTINGS, HF_TOKEN="hf_x")
@@ -181,16 +198,95 @@ def test_no_secret_stands_in_an_argument(start: Any) -> None:
      ("API_KEYS_FILE", "/no/such/file"), ("VLLM_EXTRA_ARGS", "--hf-overrides '{")],
 )  # fmt: skip
 def test_a_bad_setting_is_named_before_anything_starts(tmp_path: Path, setting: str, value: str) -> None:
-    entrypoint = Entrypoint(tmp_path, **{setting: value})
-    environ = {**entrypoint.environ, "PORT": "1", setting: value}
+    with Entrypoint(tmp_path, **{setting: value}).prepared() as entrypoint:
+        environ = {"PORT": "1", **entrypoint.environ}
 
-    ended = subprocess.run(entrypoint.command, env=environ, capture_output=True, text=True, timeout=10)
+        ended = subprocess.run(entrypoint.command, env=environ, capture_output=True, text=True, timeout=10)
 
+        assert os.listdir(entrypoint.scratch) == []
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"gateway: {setting}=")
     assert ended.stderr.count("\n") == 1
     assert ended.stdout == ""
-    assert os.listdir(entrypoint.scratch) == []
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with Entrypoint(tmp_path, VLLM_PYTHON="/no/such/python").prepared() as entrypoint:
+        ended = subprocess.run(
+            entrypoint.command, env=entrypoint.environ, capture_output=True, text=True, timeout=10
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr == "gateway: the program '/no/such/python' does not exist or cannot be run.\n"
+
+
+def test_a_relative_path_is_one_of_the_callers_folder(start: Any) -> None:
+    entrypoint = start(API_KEYS_FILE="keys.json")
+    entrypoint.wait_ready()
+
+    assert entrypoint.chat().status == 200
+
+
+def test_a_socket_that_the_last_vllm_left_is_no_obstacle(start: Any, tmp_path: Path) -> None:
+    path = Path(tempfile.mkdtemp(dir="/tmp"), "v.sock")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    entrypoint = start(VLLM_BASE_URL=f"unix://{path}")
+    entrypoint.wait_ready()
+
+    assert entrypoint.chat().status == 200
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("is_socket", [True, False])
+def test_what_is_in_use_at_the_sockets_place_is_left_alone(tmp_path: Path, is_socket: bool) -> None:
+    path = Path(tempfile.mkdtemp(dir="/tmp"), "v.sock")
+    with socket.socket(socket.AF_UNIX) as used:
+        if is_socket:
+            used.bind(str(path))
+            used.listen()
+        else:
+            path.write_text("mine")
+
+        with pytest.raises(SettingsError, match="VLLM_BASE_URL"):
+            clear_socket(f"unix://{path}")
+
+        assert path.exists()
+    shutil.rmtree(path.parent)
+
+
+def test_a_log_that_nobody_reads_is_no_obstacle_to_an_orderly_end(tmp_path: Path) -> None:
+    with Entrypoint(tmp_path).prepared() as entrypoint:
+        entrypoint.port = free_port()
+        reading, writing = os.pipe()
+        environ = {**entrypoint.environ, "PORT": str(entrypoint.port), "VLLM_FAKE_STUBBORN": "1"}
+        entrypoint.process = subprocess.Popen(
+            entrypoint.command, env={**environ, "DRAIN_SECONDS": "1"}, stdout=writing, stderr=writing
+        )
+        os.close(writing)
+        wait_until(lambda: answers(entrypoint), 15)
+        entrypoint.wait_ready()
+        os.close(reading)
+
+        entrypoint.process.send_signal(signal.SIGTERM)
+
+        assert entrypoint.end() == 0
+
+
+def answers(entrypoint: Entrypoint) -> bool:
+    try:
+        return entrypoint.request("GET", "/health/live").status == 200
+    except OSError:
+        return False
+
+
+def test_job_control_of_the_callers_shell_changes_nothing(start: Any) -> None:
+    entrypoint = start(SHELLOPTS="monitor")
+    entrypoint.wait_ready()
+
+    entrypoint.process.send_signal(signal.SIGTERM)
+
+    assert entrypoint.end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -232,6 +328,7 @@ def test_a_vllm_that_does_not_end_is_killed_in_time(start: Any) -> None:
     entrypoint.process.send_signal(signal.SIGTERM)
 
     assert entrypoint.end(1 + 2.5 + 1) == 0
+    assert entrypoint.messages()[-1].startswith("stopped after ")  # and each line of the log is one of JSON
 
 
 def test_a_killed_vllm_ends_the_gateway_and_is_named(ready: Entrypoint) -> None:
@@ -261,12 +358,12 @@ def test_a_port_in_use_ends_vllm_and_names_the_gateway(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        entrypoint = Entrypoint(tmp_path)
-        entrypoint.port = taken.getsockname()[1]
-        entrypoint.launch()
-        entrypoint.remember_family()
+        with Entrypoint(tmp_path).prepared() as entrypoint:
+            entrypoint.port = taken.getsockname()[1]
+            entrypoint.launch()
+            entrypoint.remember_family()
 
-        assert entrypoint.end(20) == 1
+            assert entrypoint.end(20) == 1
     assert any("the gateway exited with status 1" in message for message in entrypoint.messages())
 
 

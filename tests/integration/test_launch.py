@@ -123,7 +123,7 @@ def test_load_times_are_remembered_by_model(tmp_path: Path, monkeypatch: pytest.
     assert (models.known_load_seconds("a"), models.known_load_seconds("b")) == (41.3, 9)
 
 
-@pytest.mark.parametrize("content", ["[", "[]", '{"a": "soon"}'])
+@pytest.mark.parametrize("content", ["[", "[]", '{"a": "soon"}', '{"a": 1e9}'])
 def test_a_broken_list_of_load_times_is_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:

@@ -36,7 +36,8 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("DRAIN_SECONDS", "nan"), ("DRAIN_SECONDS", "inf"), ("STREAM_IDLE_TIMEOUT_SECONDS", "0"),
      ("MAX_REQUEST_BYTES", "20MB"),
      ("LOG_FORMAT", "JSON"), ("TRUSTED_PROXY_HOPS", "one"), ("VLLM_BASE_URL", "localhost:8000"),
-     ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"), ("VLLM_BASE_URL", "http://u:p@h"),
+     ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"),
+     ("VLLM_BASE_URL", "unix:///" + "p" * 107),
      ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("MODEL_PATH", "/no/such/folder"),
      ("MODEL_NAME", "-x"), ("MODEL_NAME", "a b"),
      ("MAX_MODEL_LEN", "0"), ("MAX_MODEL_LEN", "32k"), ("WARM_UP", "perhaps"),
@@ -49,6 +50,14 @@ def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_
     text = str(caught.value)
     assert text.startswith(f"{name}={value!r} is not valid: expected ")
     assert "\n" not in text
+
+
+def test_a_password_in_a_refused_address_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"VLLM_BASE_URL": "http://user:secret@h"})
+
+    assert "http://…@h" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("environ", [{}, {"GCP_PROJECT": "p"}, {"API_KEYS_FILE": "/no/such/file"}])
