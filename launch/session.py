@@ -35,7 +35,8 @@ class Session:
             ["setpriv", "--pdeathsig", "TERM", str(ROOT / "entrypoint.sh")], env=dict(self._settings)
         )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda number, _frame: entrypoint.send_signal(number))
+            # Always SIGTERM: a shell that was started in the background cannot hear SIGINT.
+            signal.signal(number, lambda _number, _frame: entrypoint.terminate())
         seconds = self._follow_start(entrypoint)
         if seconds is not None:
             sys.stdout.write(ready)

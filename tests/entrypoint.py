@@ -19,7 +19,8 @@ from tests.local import ROOT
 class Entrypoint(Gateway):
     """Both programs under entrypoint.sh; its own port is the gateway's."""
 
-    command = (str(ROOT / "entrypoint.sh"),)
+    # A background job's programs ignore SIGINT, and a shell cannot undo that.
+    command = ("env", "--default-signal=INT", str(ROOT / "entrypoint.sh"))
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         scratch = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))  # short: a socket's path has 107 bytes

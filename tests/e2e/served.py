@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,21 @@ class Served(Gateway):
         return sum(float(v) for n, found, v in samples if n == name and wanted <= set(found.split(",")))
 
     def _ask_vllm(self, path: str) -> str:
-        (arguments,) = (line for line in map(psutil.Process.cmdline, self.family()) if "--uds" in line)
         connection = http.client.HTTPConnection("vllm", timeout=10)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(arguments[arguments.index("--uds") + 1])
+        connection.sock.connect(self._socket_path())
         connection.request("GET", path)
         text = connection.getresponse().read().decode()
         connection.close()
         return text
+
+    def _socket_path(self) -> str:
+        for process in self.family():
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # vLLM runs short programs
+                arguments = process.cmdline()
+                if "--uds" in arguments:
+                    return arguments[arguments.index("--uds") + 1]
+        raise AssertionError("vLLM does not run")
 
     def stop_during_two_streams(self) -> None:
         """The last thing that happens to it: SIGTERM during two streams that are shorter than the drain."""

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from app.vllm_command import DEFAULT_TOOL_CALL_PARSER, FAMILIES
@@ -46,11 +47,11 @@ def test_the_key_file_is_its_owners_alone(served: Served) -> None:
 
 
 def test_nothing_listens_beyond_loopback(served: Served) -> None:
+    sessions = {os.getsid(process.pid) for process in served.family()}
     listening = {
         connection.laddr.ip
-        for process in served.family()
-        for connection in process.net_connections("tcp")
-        if connection.status == "LISTEN"
+        for connection in psutil.net_connections("tcp")
+        if connection.status == "LISTEN" and connection.pid and os.getsid(connection.pid) in sessions
     }
 
     assert listening == {"127.0.0.1"}
