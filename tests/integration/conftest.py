@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.entrypoint import Entrypoint
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.gateway import Gateway, wait_until
 
@@ -54,3 +55,24 @@ def received(fake: FakeVllm) -> Callable[[str], Received]:
         return wait_until(lambda: next((r for r in fake.received if r.request_id == request_id), None))
 
     return find
+
+
+@pytest.fixture
+def start_both(tmp_path: Path) -> Iterator[Any]:
+    """Start entrypoint.sh, with a stand-in for vLLM, with settings of the test's own."""
+    with ExitStack() as stack:
+
+        def enter(**settings: Any) -> Entrypoint:
+            entrypoint = stack.enter_context(Entrypoint(tmp_path, **settings))
+            entrypoint.remember_family()
+            return entrypoint
+
+        yield enter
+
+
+@pytest.fixture
+def both(start_both: Any) -> Entrypoint:
+    """The gateway and the stand-in under entrypoint.sh, ready."""
+    entrypoint: Entrypoint = start_both()
+    entrypoint.wait_ready()
+    return entrypoint

@@ -2,12 +2,9 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from app.launch_plan import clear_socket
 from app.settings import Settings, SettingsError
 from tests.entrypoint import Entrypoint
 from tests.gateway import KEY, chat_body, wait_until
-from tests.local import free_port
 
 SETTINGS = {  # one value for each setting that differs from its default
     "HOST": "localhost", "WEB_CONCURRENCY": "1", "API_KEYS_REFRESH_SECONDS": "61", "TRUSTED_PROXY_HOPS": "1",
@@ -30,34 +26,14 @@ SETTINGS = {  # one value for each setting that differs from its default
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Any]:
-    """Start one with settings of the test's own."""
-    with ExitStack() as stack:
-
-        def enter(**settings: Any) -> Entrypoint:
-            entrypoint = stack.enter_context(Entrypoint(tmp_path, **settings))
-            entrypoint.remember_family()
-            return entrypoint
-
-        yield enter
-
-
-@pytest.fixture
-def ready(start: Any) -> Entrypoint:
-    entrypoint: Entrypoint = start()
-    entrypoint.wait_ready()
-    return entrypoint
-
-
 def phase_of(entrypoint: Entrypoint) -> tuple[int, str]:
     reply = entrypoint.request("GET", "/health/startup")
     return reply.status, reply.json()["phase"]
 
 
-def test_probes_are_answered_while_the_model_loads(start: Any, tmp_path: Path) -> None:
+def test_probes_are_answered_while_the_model_loads(start_both: Any, tmp_path: Path) -> None:
     imported, loaded = tmp_path / "imported", tmp_path / "loaded"
-    entrypoint = start(VLLM_FAKE_IMPORT=imported, VLLM_FAKE_WEIGHTS=loaded)
+    entrypoint = start_both(VLLM_FAKE_IMPORT=imported, VLLM_FAKE_WEIGHTS=loaded)
 
     wait_until(lambda: phase_of(entrypoint) == (503, "import"))
     imported.touch()
@@ -67,9 +43,9 @@ def test_probes_are_answered_while_the_model_loads(start: Any, tmp_path: Path) -
     wait_until(lambda: phase_of(entrypoint) == (200, "ready"))
 
 
-def test_every_phase_is_told_with_its_seconds(start: Any, tmp_path: Path) -> None:
+def test_every_phase_is_told_with_its_seconds(start_both: Any, tmp_path: Path) -> None:
     imported, loaded = tmp_path / "imported", tmp_path / "loaded"
-    entrypoint = start(VLLM_FAKE_IMPORT=imported, VLLM_FAKE_WEIGHTS=loaded)
+    entrypoint = start_both(VLLM_FAKE_IMPORT=imported, VLLM_FAKE_WEIGHTS=loaded)
 
     def taken(phase: str) -> float:
         return float(entrypoint.request("GET", "/health/startup").json()["phases"].get(phase, 0))
@@ -91,8 +67,8 @@ def test_every_phase_is_told_with_its_seconds(start: Any, tmp_path: Path) -> Non
     assert lines[2]["seconds"] == seconds["weights"]
 
 
-def test_a_request_during_the_start_is_told_how_long_it_may_take(start: Any) -> None:
-    entrypoint = start(VLLM_FAKE_IMPORT="/never", MODEL_LOAD_SECONDS=40)
+def test_a_request_during_the_start_is_told_how_long_it_may_take(start_both: Any) -> None:
+    entrypoint = start_both(VLLM_FAKE_IMPORT="/never", MODEL_LOAD_SECONDS=40)
     wait_until(lambda: phase_of(entrypoint) == (503, "import"))
 
     reply = entrypoint.chat()
@@ -102,9 +78,9 @@ def test_a_request_during_the_start_is_told_how_long_it_may_take(start: Any) -> 
     assert "import" in reply.json()["error"]["message"]
 
 
-def test_a_request_during_the_start_is_held_and_answered(start: Any, tmp_path: Path) -> None:
+def test_a_request_during_the_start_is_held_and_answered(start_both: Any, tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
-    entrypoint = start(VLLM_FAKE_WEIGHTS=loaded, STARTUP_HOLD_SECONDS=20)
+    entrypoint = start_both(VLLM_FAKE_WEIGHTS=loaded, STARTUP_HOLD_SECONDS=20)
     with entrypoint.connect() as client:
         client.send_request("POST", "/v1/chat/completions", chat_body(stream=True))
         wait_until(lambda: phase_of(entrypoint) == (503, "weights"))
@@ -114,27 +90,27 @@ def test_a_request_during_the_start_is_held_and_answered(start: Any, tmp_path: P
         client.read_body()
 
 
-def test_vllm_makes_one_token_before_the_first_readiness(ready: Entrypoint) -> None:
-    seconds = ready.request("GET", "/health/startup").json()["phases"]
+def test_vllm_makes_one_token_before_the_first_readiness(both: Entrypoint) -> None:
+    seconds = both.request("GET", "/health/startup").json()["phases"]
 
     assert "warm-up" in seconds
 
 
-def test_the_model_is_served_under_exactly_its_name_on_a_private_socket(ready: Entrypoint) -> None:
-    arguments = ready.vllm.cmdline()
+def test_the_model_is_served_under_exactly_its_name_on_a_private_socket(both: Entrypoint) -> None:
+    arguments = both.vllm.cmdline()
 
     assert arguments[arguments.index("--served-model-name") + 1] == "fake/model-1"
     path = Path(arguments[arguments.index("--uds") + 1])
     assert path.is_socket()
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert [c for c in ready.vllm.net_connections("tcp") if c.status == "LISTEN"] == []
+    assert [c for c in both.vllm.net_connections("tcp") if c.status == "LISTEN"] == []
 
 
-def test_vllm_listens_on_loopback_where_the_settings_say_so(start: Any) -> None:
+def test_vllm_listens_on_loopback_where_the_settings_say_so(start_both: Any) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    entrypoint = start(VLLM_BASE_URL=f"http://127.0.0.1:{port}")
+    entrypoint = start_both(VLLM_BASE_URL=f"http://127.0.0.1:{port}")
     entrypoint.wait_ready()
 
     assert [c.laddr for c in entrypoint.vllm.net_connections("tcp") if c.status == "LISTEN"] == [
@@ -142,10 +118,10 @@ def test_vllm_listens_on_loopback_where_the_settings_say_so(start: Any) -> None:
     ]
 
 
-def test_vllm_sees_no_key_and_no_path_to_one(start: Any) -> None:
+def test_vllm_sees_no_key_and_no_path_to_one(start_both: Any) -> None:
     secrets = {"VLLM_API_KEY": KEY, "API_KEY": KEY, "OPENAI_API_KEY": KEY, "GCP_PROJECT": "p"}
     unsafe = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_PLUGINS": "all"}
-    entrypoint = start(**secrets, **unsafe, HF_TOKEN="hf_x", VLLM_CPU_KVCACHE_SPACE="2")
+    entrypoint = start_both(**secrets, **unsafe, HF_TOKEN="hf_x", VLLM_CPU_KVCACHE_SPACE="2")
 
     environ = entrypoint.vllm.environ()
     everything = str([entrypoint.vllm.cmdline(), environ])
@@ -158,7 +134,7 @@ def test_vllm_sees_no_key_and_no_path_to_one(start: Any) -> None:
     assert (environ["HF_TOKEN"], environ["VLLM_CPU_KVCACHE_SPACE"]) == ("hf_x", "2")
 
 
-def test_what_is_no_name_in_bash_is_hidden_too(start: Any) -> None:
+def test_what_is_no_name_in_bash_is_hidden_too(start_both: Any) -> None:
     odd = {
         "keys.json": KEY,
         "api-key": KEY,
@@ -166,14 +142,14 @@ def test_what_is_no_name_in_bash_is_hidden_too(start: Any) -> None:
         "role": KEY,
         "BASH_FUNC_ask%%": f"() {{ echo {KEY}; }}",
     }
-    entrypoint = start(**odd)
+    entrypoint = start_both(**odd)
 
     assert KEY not in str([entrypoint.vllm.environ(), entrypoint.master.environ()])
 
 
-def test_the_gateway_gets_every_setting_and_no_hub_token(start: Any) -> None:
+def test_the_gateway_gets_every_setting_and_no_hub_token(start_both: Any) -> None:
     assert SETTINGS.keys() | MADE_HERE == set(Settings.__struct_encode_fields__)
-    entrypoint = start(**SETTINGS, HF_TOKEN="hf_x")
+    entrypoint = start_both(**SETTINGS, HF_TOKEN="hf_x")
 
     environ = entrypoint.master.environ()
 
@@ -182,8 +158,8 @@ def test_the_gateway_gets_every_setting_and_no_hub_token(start: Any) -> None:
     assert "HF_TOKEN" not in environ
 
 
-def test_no_secret_stands_in_an_argument(start: Any) -> None:
-    entrypoint = start(HF_TOKEN="hf_secret", VLLM_API_KEY=KEY)
+def test_no_secret_stands_in_an_argument(start_both: Any) -> None:
+    entrypoint = start_both(HF_TOKEN="hf_secret", VLLM_API_KEY=KEY)
     entrypoint.wait_ready()
 
     arguments = str([each.cmdline() for each in entrypoint.remember_family()])
@@ -220,18 +196,18 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert ended.stderr == "gateway: the program '/no/such/python' does not exist or cannot be run.\n"
 
 
-def test_a_relative_path_is_one_of_the_callers_folder(start: Any) -> None:
-    entrypoint = start(API_KEYS_FILE="keys.json")
+def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any) -> None:
+    entrypoint = start_both(API_KEYS_FILE="keys.json")
     entrypoint.wait_ready()
 
     assert entrypoint.chat().status == 200
 
 
-def test_a_socket_that_the_last_vllm_left_is_no_obstacle(start: Any, tmp_path: Path) -> None:
+def test_a_socket_that_the_last_vllm_left_is_no_obstacle(start_both: Any, tmp_path: Path) -> None:
     path = Path(tempfile.mkdtemp(dir="/tmp"), "v.sock")
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    entrypoint = start(VLLM_BASE_URL=f"unix://{path}")
+    entrypoint = start_both(VLLM_BASE_URL=f"unix://{path}")
     entrypoint.wait_ready()
 
     assert entrypoint.chat().status == 200
@@ -253,131 +229,3 @@ def test_what_is_in_use_at_the_sockets_place_is_left_alone(tmp_path: Path, is_so
 
         assert path.exists()
     shutil.rmtree(path.parent)
-
-
-def test_a_log_that_nobody_reads_is_no_obstacle_to_an_orderly_end(tmp_path: Path) -> None:
-    with Entrypoint(tmp_path).prepared() as entrypoint:
-        entrypoint.port = free_port()
-        reading, writing = os.pipe()
-        environ = {**entrypoint.environ, "PORT": str(entrypoint.port), "VLLM_FAKE_STUBBORN": "1"}
-        entrypoint.process = subprocess.Popen(
-            entrypoint.command, env={**environ, "DRAIN_SECONDS": "1"}, stdout=writing, stderr=writing
-        )
-        os.close(writing)
-        wait_until(lambda: answers(entrypoint), 15)
-        entrypoint.wait_ready()
-        os.close(reading)
-
-        entrypoint.process.send_signal(signal.SIGTERM)
-
-        assert entrypoint.end() == 0
-
-
-def answers(entrypoint: Entrypoint) -> bool:
-    try:
-        return entrypoint.request("GET", "/health/live").status == 200
-    except OSError:
-        return False
-
-
-def test_job_control_of_the_callers_shell_changes_nothing(start: Any) -> None:
-    entrypoint = start(SHELLOPTS="monitor")
-    entrypoint.wait_ready()
-
-    entrypoint.process.send_signal(signal.SIGTERM)
-
-    assert entrypoint.end() == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_lets_running_streams_finish_and_ends_everything(ready: Entrypoint, number: int) -> None:
-    script = {"interval": 0.2, "events": 8}
-    with ready.open_chat(fake=script) as one, ready.open_chat(fake=script) as two:
-        ready.process.send_signal(number)
-        bodies = [client.read_body() for client in (one, two)]
-
-        assert one.is_whole
-        assert two.is_whole
-    assert all(body.endswith(b"data: [DONE]\n\n") for body in bodies)
-    assert ready.end() == 0
-
-
-def test_vllm_is_told_to_end_only_after_the_gateway(ready: Entrypoint) -> None:
-    vllm = ready.vllm
-    with ready.open_chat(fake={"interval": 0.2, "events": 8}) as client:
-        ready.process.send_signal(signal.SIGTERM)
-        body = client.read_body()
-        assert vllm.is_running()
-
-    assert b"[DONE]" in body
-    assert ready.end() == 0
-
-
-def test_a_signal_during_the_start_ends_everything(start: Any) -> None:
-    entrypoint = start(VLLM_FAKE_IMPORT="/never")
-
-    entrypoint.process.send_signal(signal.SIGTERM)
-
-    assert entrypoint.end(5) == 0
-
-
-def test_a_vllm_that_does_not_end_is_killed_in_time(start: Any) -> None:
-    entrypoint = start(VLLM_FAKE_STUBBORN=1, DRAIN_SECONDS=1)
-    entrypoint.wait_ready()
-
-    entrypoint.process.send_signal(signal.SIGTERM)
-
-    assert entrypoint.end(1 + 2.5 + 1) == 0
-    assert entrypoint.messages()[-1].startswith("stopped after ")  # and each line of the log is one of JSON
-
-
-def test_a_killed_vllm_ends_the_gateway_and_is_named(ready: Entrypoint) -> None:
-    ready.vllm.kill()
-
-    assert ready.end() == 1
-    assert any("vLLM was killed by signal 9 (KILL)" in message for message in ready.messages())
-
-
-def test_a_vllm_that_gives_up_while_it_loads_is_named(start: Any, tmp_path: Path) -> None:
-    loaded = tmp_path / "loaded"
-    entrypoint = start(VLLM_FAKE_WEIGHTS=loaded, VLLM_FAKE_EXIT=3)
-    loaded.touch()
-
-    assert entrypoint.end() == 1
-    assert any("vLLM exited with status 3" in message for message in entrypoint.messages())
-
-
-def test_a_killed_gateway_ends_vllm_and_is_named(ready: Entrypoint) -> None:
-    ready.master.kill()
-
-    assert ready.end() == 1
-    assert any("the gateway was killed by signal 9 (KILL)" in message for message in ready.messages())
-
-
-def test_a_port_in_use_ends_vllm_and_names_the_gateway(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with Entrypoint(tmp_path).prepared() as entrypoint:
-            entrypoint.port = taken.getsockname()[1]
-            entrypoint.launch()
-            entrypoint.remember_family()
-
-            assert entrypoint.end(20) == 1
-    assert any("the gateway exited with status 1" in message for message in entrypoint.messages())
-
-
-def test_streams_of_a_killed_vllm_are_cut_at_once(ready: Entrypoint) -> None:
-    with ready.open_chat(fake={"interval": 0.1, "events": 1000}) as client:
-        ready.vllm.kill()
-        body = client.read_body()
-
-    assert b'"upstream_lost"' in body
-    assert not client.is_whole
-
-
-def test_nothing_survives_a_killed_entrypoint(ready: Entrypoint) -> None:
-    ready.process.kill()
-    ready.process.wait()
-
-    wait_until(lambda: not ready.survivors(), 10)
