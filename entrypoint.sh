@@ -13,12 +13,14 @@ main() {
     give_up "bash 5.1 or newer is needed, this is $BASH_VERSION."
   fi
   make_absolute API_KEYS_FILE MODEL_PATH TMPDIR
+  [[ ${VLLM_PYTHON:-} != */* ]] || make_absolute VLLM_PYTHON
+  [[ ${GATEWAY_PYTHON:-} != */* ]] || make_absolute GATEWAY_PYTHON
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
   complete_settings
   local plan
   mapfile -d '' -t plan < <(trap '' INT && PYTHONPATH=$PWD exec "$GATEWAY_PYTHON" -m app.launch_plan)
-  wait "$!" || exit 1 # it has said in one sentence which setting is wrong
+  wait "$!" || [[ -n $told ]] || exit 1 # it has said in one sentence which setting is wrong
   [[ -z $told ]] || exit 0
   drain=${plan[0]}
 
