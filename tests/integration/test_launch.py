@@ -219,6 +219,16 @@ def test_a_failed_installation_is_not_taken_for_one(environment: Environment) ->
     assert can_import(environment)
 
 
+def test_an_addition_that_did_not_end_leaves_nothing_to_rely_on(environment: Environment) -> None:
+    environments.install(environment)
+    broken = Environment("venv", "installing", (*environment.steps, ("--no-index", "no-such-package")))
+
+    with pytest.raises(StepFailed):
+        environments.install(broken)
+
+    assert not environments.is_installed(environment)
+
+
 def test_changed_requirements_are_installed_again(environment: Environment, tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("")
