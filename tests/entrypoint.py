@@ -69,7 +69,7 @@ class Entrypoint(Gateway):
     def _child(self, word: str) -> psutil.Process:
         def find() -> list[psutil.Process]:
             children = psutil.Process(self.process.pid).children()
-            return [child for child in children if word in " ".join(child.cmdline())]
+            return [child for child in children if word in runs(child)]
 
         (child,) = wait_until(find)
         return child
@@ -81,10 +81,13 @@ class Entrypoint(Gateway):
         self._seen.update(family)
         return family
 
+    def arguments(self) -> list[str]:
+        """Every process's, as `ps` shows them."""
+        return [runs(each) for each in self.remember_family()]
+
     def survivors(self) -> list[psutil.Process]:
         """Those that are not; a process that only waits to be reaped by this machine's init is gone."""
-        alive = [each for each in self._seen if each.is_running()]
-        return [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
+        return [each for each in self._seen if each.is_running() and runs(each)]
 
     def end(self, seconds: float = 10.0) -> int:
         """Wait until it and its family are gone, at most so long; returns its exit code."""
@@ -97,3 +100,11 @@ class Entrypoint(Gateway):
     def messages(self) -> list[str]:
         """What entrypoint.sh itself said."""
         return [line["message"] for line in self.log_lines(logger="entrypoint")]
+
+
+def runs(process: psutil.Process) -> str:
+    """What it runs; nothing when it is gone, or only waits to be reaped."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
