@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ class Entrypoint(Gateway):
         scratch = Path(tempfile.mkdtemp(prefix="gw-", dir="/tmp"))  # short: a socket's path has 107 bytes
         defaults = {
             "TMPDIR": scratch,
+            "GATEWAY_PYTHON": sys.executable,
             "VLLM_PYTHON": write_python(folder),
             "MODEL_NAME": "fake/model-1",
             "STARTUP_HOLD_SECONDS": 0,
