@@ -1,25 +1,22 @@
-"""Start the real gateway under gunicorn, and talk to it byte by byte."""
+"""Start the real gateway under gunicorn, and ask it."""
 
 import http.client
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.client import KEY, RawClient, Reply
 from tests.local import ROOT, free_port
 
-CHUNK_LINE = re.compile(rb"([0-9a-fA-F]+)\r\n")
-KEY = "sk-test-0123456789abcdef"
 START_SECONDS = 15.0
 
 
@@ -74,11 +71,17 @@ class Gateway:
         self.launch()
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
-            try:
-                return self.request("GET", "/health/live").status == 200
-            except OSError:
-                time.sleep(0.02)
+            if self.is_alive():
+                return True
+            time.sleep(0.02)
         return False
+
+    def is_alive(self) -> bool:
+        """Whether it answers probes."""
+        try:
+            return self.request("GET", "/health/live").status == 200
+        except OSError:
+            return False
 
     def __exit__(self, *_exc: object) -> None:
         """End it at once: how it ends by itself is what the lifecycle tests look at."""
@@ -108,7 +111,7 @@ class Gateway:
         target: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
-    ) -> "Reply":
+    ) -> Reply:
         """One request on a connection of its own; a body that is not bytes goes as JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
@@ -120,19 +123,19 @@ class Gateway:
         finally:
             connection.close()
 
-    def post(self, target: str, body: Any, key: str = KEY) -> "Reply":
+    def post(self, target: str, body: Any, key: str = KEY) -> Reply:
         """A request with a key."""
         return self.request("POST", target, body, {"X-API-Key": key})
 
-    def chat(self, *, stream: bool = True, **fields: Any) -> "Reply":
+    def chat(self, *, stream: bool = True, **fields: Any) -> Reply:
         """A chat completion with a key; `fake` among the fields scripts the upstream."""
         return self.post("/v1/chat/completions", chat_body(stream=stream, **fields))
 
-    def connect(self) -> "RawClient":
+    def connect(self) -> RawClient:
         """A bare socket to the gateway."""
         return RawClient(self.port)
 
-    def open_chat(self, *, keep: bool = True, **fields: Any) -> "RawClient":
+    def open_chat(self, *, keep: bool = True, **fields: Any) -> RawClient:
         """A streamed chat whose answer's head has been read; `keep` the connection behind it or not."""
         client = self.connect()
         body = chat_body(stream=True, **fields)
@@ -157,118 +160,3 @@ def chat_body(*, stream: bool, **fields: Any) -> dict[str, Any]:
     """A small chat request."""
     messages = [{"role": "user", "content": "hello"}]
     return {"model": "fake/model-1", "stream": stream, "messages": messages, **fields}
-
-
-class Reply:
-    """A whole answer."""
-
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status = status
-        self.headers = {name.lower(): value for name, value in headers}
-        self.body = body
-
-    @property
-    def request_id(self) -> str:
-        """The gateway's id of the request."""
-        return self.headers["x-request-id"]
-
-    def json(self) -> Any:
-        """The body, decoded."""
-        return json.loads(self.body)
-
-    @property
-    def error_code(self) -> str:
-        """`error.code` of an error."""
-        return str(self.json()["error"]["code"])
-
-
-class RawClient:
-    """A socket, and just enough HTTP to see framing, timing and how a connection ends."""
-
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.buffer = b""
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.is_whole = False
-
-    def __enter__(self) -> "RawClient":
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.sock.close()
-
-    def send_request(self, method: str, target: str, body: Any = None, **headers: str) -> None:
-        """Send one request with the test key; header names use `_` for `-`."""
-        content = b"" if body is None else json.dumps(body).encode()
-        fields = {"Host": "gateway", "X-API-Key": KEY}
-        if body is not None:
-            fields |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields.items())]
-        self.sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
-
-    def _fill(self) -> bool:
-        data = self.sock.recv(65536)
-        self.buffer += data
-        return bool(data)
-
-    def read_head(self) -> int:
-        """Read status and headers; returns the status."""
-        while b"\r\n\r\n" not in self.buffer:
-            assert self._fill(), f"no head, only {self.buffer!r}"
-        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
-        first, *lines = head.decode("latin-1").split("\r\n")
-        self.status = int(first.split(" ")[1])
-        pairs = (line.split(": ", 1) for line in lines)
-        self.headers = {name.lower(): value for name, value in pairs}
-        self.is_whole = False
-        return self.status
-
-    @property
-    def request_id(self) -> str:
-        """The gateway's id of the request."""
-        return self.headers["x-request-id"]
-
-    def body(self) -> Iterator[bytes]:
-        """Pieces of the body as they come; `is_whole` tells afterwards how it ended."""
-        if self.headers.get("transfer-encoding") == "chunked":
-            yield from self._chunks()
-        else:
-            yield from self._plain()
-
-    def _chunks(self) -> Iterator[bytes]:
-        while True:
-            while not (match := CHUNK_LINE.match(self.buffer)):
-                if not self._fill():
-                    return
-            size = int(match[1], 16)
-            while len(self.buffer) < match.end() + size + 2:
-                if not self._fill():
-                    return
-            piece = self.buffer[match.end() : match.end() + size]
-            self.buffer = self.buffer[match.end() + size + 2 :]
-            if not size:
-                self.is_whole = True
-                return
-            yield piece
-
-    def _plain(self) -> Iterator[bytes]:
-        left = int(self.headers.get("content-length", sys.maxsize))
-        while left:
-            if not self.buffer and not self._fill():
-                break
-            piece, self.buffer = self.buffer[:left], self.buffer[left:]
-            left -= len(piece)
-            yield piece
-        self.is_whole = left == 0 or "content-length" not in self.headers
-
-    def read_body(self) -> bytes:
-        """The rest of the body."""
-        return b"".join(self.body())
-
-    def read_to_end(self) -> bytes:
-        """Everything until the gateway closes."""
-        while self._fill():
-            continue
-        return self.buffer

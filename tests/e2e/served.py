@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from tests.gateway import Gateway, RawClient, wait_until
+from tests.client import RawClient
+from tests.gateway import Gateway, wait_until
 from tests.local import ROOT, free_port
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -23,20 +23,13 @@ def test_a_log_that_nobody_reads_is_no_obstacle_to_an_orderly_end(tmp_path: Path
             entrypoint.command, env={**environ, "DRAIN_SECONDS": "1"}, stdout=writing, stderr=writing
         )
         os.close(writing)
-        wait_until(lambda: answers(entrypoint), 15)
+        wait_until(entrypoint.is_alive, 15)
         entrypoint.wait_ready()
         os.close(reading)
 
         entrypoint.process.send_signal(signal.SIGTERM)
 
         assert entrypoint.end() == 0
-
-
-def answers(entrypoint: Entrypoint) -> bool:
-    try:
-        return entrypoint.request("GET", "/health/live").status == 200
-    except OSError:
-        return False
 
 
 def test_job_control_of_the_callers_shell_changes_nothing(start_both: Any) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.client import KEY, RawClient
 from tests.fake_vllm import FakeVllm
-from tests.gateway import KEY, Gateway, RawClient
+from tests.gateway import Gateway
 
 FRAMINGS = ("chunked", "length", "close")
 ASKED = {"stream_options": {"include_usage": True}}

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from app.commands import write_opencode_config
 from app.opencode import FULL_WINDOW, SMALLEST_WINDOW, WindowTooSmall, opencode_config
 from app.settings import Settings
+from tests.local import ROOT
 
-ROOT = Path(__file__).parents[2]
 MODEL = "org/model-1"
 URL = "https://gateway.example"
 
