@@ -53,7 +53,8 @@ complete_settings() {
   run_dir=$(mktemp -d "${TMPDIR:-/tmp}/vllm-gateway.XXXXXX") # only this user can enter it
   VLLM_BASE_URL=${VLLM_BASE_URL:-unix://$run_dir/vllm.sock}
   WARM_UP=${WARM_UP:-true}
-  export LAUNCHED_AT VLLM_BASE_URL WARM_UP
+  UPSTREAM_HANG_SECONDS=${UPSTREAM_HANG_SECONDS:-120}
+  export LAUNCHED_AT VLLM_BASE_URL WARM_UP UPSTREAM_HANG_SECONDS
 }
 
 give_up() {

@@ -7,10 +7,10 @@ monkey.patch_all()
 
 import math  # noqa: E402
 import os  # noqa: E402
+import resource  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
-import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -25,11 +25,22 @@ try:
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
+RESERVED_FILES = 300  # the extra connections, pooled ones, the process's own
+
+
+def raise_file_limit() -> int:
+    """Take as many file descriptors as may be taken; returns how many that are."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most if most != resource.RLIM_INFINITY else sys.maxsize
+
+
 host = f"[{settings.host}]" if ":" in settings.host else settings.host
 bind = f"{host}:{settings.port}"
 workers = settings.web_concurrency
 worker_class = "app.worker.GatewayWorker"
-worker_connections = 2000
+# Each may need two file descriptors: the client's and the upstream's.
+worker_connections = max(16, min(2000, (raise_file_limit() - RESERVED_FILES) // 2))
 preload_app = True  # workers share the imported code's memory; nothing that holds a socket is made
 keepalive = 620  # Google's front end reuses idle connections for 600 s
 timeout = 60  # the heartbeat of the event loop, not of requests
@@ -54,6 +65,7 @@ SEND_BUFFER_BYTES = 64 * 1024  # else a client that does not read holds 2.8 MB o
 
 def when_ready(server: Any) -> None:
     """Before the first fork: cap what accepted sockets inherit, load the keys, watch for the end."""
+    INSTANCE.set("master_pid", server.pid)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     server.app.wsgi().extensions["monitor"].refresh_keys()
@@ -64,16 +76,22 @@ def when_ready(server: Any) -> None:
 retired: set[int] = set()  # pids of workers that a reload replaces
 
 
+def pre_fork(_server: Any, worker: Any) -> None:
+    """Give the worker a place in the shared page to count what it carries."""
+    worker.slot = INSTANCE.take_slot()
+
+
 def on_reload(server: Any) -> None:
     """Every worker of this moment is about to be replaced."""
     retired.update(server.WORKERS)
 
 
-def child_exit(server: Any, _worker: Any) -> None:
-    """Replace a worker that died while retired ones still finish their streams.
+def child_exit(server: Any, worker: Any) -> None:
+    """Drop the load of a worker that has ended, and replace one that died during a reload.
 
-    gunicorn counts those as serving, and would leave the listener without anyone behind it.
+    gunicorn counts retired workers as serving, and would leave the listener without anyone behind it.
     """
+    INSTANCE.free_slot(worker.slot)
     serving = [pid for pid in server.WORKERS if pid not in retired]
     if server.LISTENERS and not INSTANCE.is_draining:  # neither stopping nor about to
         for _ in range(server.num_workers - len(serving)):
@@ -82,13 +100,14 @@ def child_exit(server: Any, _worker: Any) -> None:
 
 def begin_drain(server: Any, number: int, frame: Any) -> None:
     """Workers get the same SIGTERM when they are replaced: the page tells them a drain from that."""
-    if os.getpid() == server.pid and not INSTANCE.is_draining:
-        INSTANCE.set("draining_since", time.monotonic())
+    if os.getpid() == server.pid:
+        INSTANCE.begin_drain()
     server.signal(number, frame)
 
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties."""
+    worker.wsgi.extensions["load"].slot = worker.slot
     gevent.spawn(keep_running, worker.wsgi.extensions["monitor"].run)
 
 

@@ -13,11 +13,14 @@ from app.hold import Hold
 from app.instance import INSTANCE, Instance
 from app.keys.shared import SharedKeys
 from app.keys.stores import FileStore
+from app.load import Load
 from app.monitor import Monitor
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
+from app.unavailable import Overloaded
 from app.upstream import Upstream
+from app.watch import UpstreamWatch
 
 log = logging.getLogger("gateway")
 
@@ -33,16 +36,19 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     upstream = Upstream(settings.vllm_base_url)
     keys = SharedKeys(FileStore(settings.api_keys_file or ""), instance)
     startup = Startup(settings, instance)
-    monitor = Monitor(settings, upstream, keys, instance, startup)
+    watch = UpstreamWatch(settings, upstream, instance)
+    monitor = Monitor(settings, upstream, keys, watch, startup)
+    load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
     app.extensions.update(
         settings=settings,
         instance=instance,
         keys=keys,
         monitor=monitor,
-        proxy=proxy.Proxy(settings, upstream, hold),
+        load=load,
+        proxy=proxy.Proxy(settings, upstream, hold, load),
         models=models.Models(upstream, hold),
-        health=health.Health(keys, monitor, instance, startup),
+        health=health.Health(keys, watch, instance, startup),
     )
     auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
@@ -55,6 +61,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
 def _register_answers(app: Flask) -> None:
     app.register_error_handler(GatewayError, _render)
     app.register_error_handler(HTTPException, lambda _error: _render(RouteNotFound()))
+    app.register_error_handler(MemoryError, _render_exhaustion)
     app.register_error_handler(Exception, _render_defect)
     app.after_request(_add_request_id)
 
@@ -70,6 +77,11 @@ def _render(error: GatewayError) -> Response:
 def _render_defect(error: Exception) -> Response:
     log.error("request failed", exc_info=error, extra={"request_id": g.record.request_id})
     return _render(GatewayError())
+
+
+def _render_exhaustion(_error: MemoryError) -> Response:
+    log.error("out of memory", extra={"request_id": g.record.request_id})
+    return _render(Overloaded())
 
 
 def _add_request_id(response: Response) -> Response:

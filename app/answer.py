@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import socket
 import ssl
 import time
 from contextlib import suppress
@@ -35,12 +36,13 @@ class Answer:
         try:
             self._check_head()
             self.decoder = self._choose_decoder()
+            self.recv = self._sock.recv
+            self._sock.settimeout(0.0)
+            self.early = self._take_early()
+            self._check_alive()
         except UpstreamError:
             self.close()
             raise
-        self.recv = self._sock.recv
-        self._sock.settimeout(0.0)
-        self.early = self._take_early()
 
     def header(self, name: str) -> str:
         """A response header's value, or an empty text."""
@@ -99,6 +101,19 @@ class Answer:
             while self.has_pending():  # the rest of a TLS record: the kernel would not tell of it
                 early += self._sock.recv(READ_BYTES)
         return early
+
+    def _check_alive(self) -> None:
+        # http.client takes the end of the connection for the end of the head.
+        if self.early or self.decoder.done or isinstance(self._sock, ssl.SSLSocket):
+            return
+        try:
+            has_ended = not self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise UpstreamError from error
+        if has_ended:
+            raise UpstreamError
 
     @property
     def _head(self) -> http.client.HTTPResponse:

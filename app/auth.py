@@ -5,20 +5,15 @@ from dataclasses import dataclass, field
 from flask import Flask, Request, g, request
 from werkzeug.datastructures import Headers
 
-from app.errors import (
-    AmbiguousCredentials,
-    Draining,
-    InsufficientScope,
-    KeysUnavailable,
-    MissingOrInvalidKey,
-)
+from app.errors import AmbiguousCredentials, InsufficientScope, MissingOrInvalidKey
 from app.instance import Instance
 from app.keys.records import KeyRecord
 from app.keys.ring import Ring
 from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
 from app.routes import Access, Route, check_host, find_route
-from app.wire import RECORD
+from app.unavailable import Draining, KeysUnavailable, Overloaded
+from app.wire import CONNECTION, RECORD
 
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key."
@@ -51,6 +46,8 @@ def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) 
             return
         if instance.is_draining:
             raise Draining
+        if CONNECTION in request.environ and request.environ[CONNECTION].is_extra:
+            raise Overloaded
         if not keys.are_loaded:
             raise KeysUnavailable
         ring = keys.ring

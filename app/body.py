@@ -1,6 +1,7 @@
 """The request body: read within its limits, parsed once, forwarded as the bytes that came."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
@@ -79,8 +80,10 @@ def check_declared(content_type: str, content_encoding: str, length: int | None,
         raise UnsupportedMediaType
 
 
-def read_body(stream: Stream, length: int | None, limit: int) -> bytes:
-    """Read the whole body; a chunked one has `length` None.
+def read_body(
+    stream: Stream, length: int | None, limit: int, on_growth: Callable[[int], None] | None = None
+) -> bytes:
+    """Read the whole body; a chunked one has `length` None. `on_growth` hears how much has come.
 
     The body may take 10 s and then a second for each 64 KiB. Raises RequestTimeout, RequestTooLarge
     for a chunked body over `limit`, BadRequest for broken framing or a client that stopped half-way.
@@ -88,7 +91,7 @@ def read_body(stream: Stream, length: int | None, limit: int) -> bytes:
     allowed = GRACE_SECONDS + (limit if length is None else length) / SLOWEST_BYTES_PER_SECOND
     try:
         with gevent.Timeout(allowed, RequestTimeout()):
-            body = _read_to_end(stream, limit)
+            body = _read_to_end(stream, limit, on_growth)
     except (ParseException, OSError) as error:
         raise BadRequest from error
     if length is not None and len(body) != length:
@@ -96,10 +99,12 @@ def read_body(stream: Stream, length: int | None, limit: int) -> bytes:
     return body
 
 
-def _read_to_end(stream: Stream, limit: int) -> bytes:
+def _read_to_end(stream: Stream, limit: int, on_growth: Callable[[int], None] | None) -> bytes:
     body = bytearray()
     # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
     while data := stream.read(min(STEP_BYTES, limit + 1 - len(body))):
+        if on_growth is not None:
+            on_growth(len(data))
         body += data
         if len(body) > limit:
             raise RequestTooLarge

@@ -27,6 +27,7 @@ class IdleTimeout(BrokenStream):
 class DeadlineExceeded(BrokenStream):
     """The whole request took longer than REQUEST_DEADLINE_SECONDS."""
 
+    status = 504  # where it strikes before any head
     type = "timeout_error"
     code = "deadline_exceeded"
     message = "The request took too long."

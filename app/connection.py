@@ -5,7 +5,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import gevent
 from gevent.hub import get_hub
@@ -28,6 +28,9 @@ class Closable(Protocol):
         """End it; again without effect."""
 
 
+Held = TypeVar("Held", bound=Closable)
+
+
 class ClientConnection:
     """Owns the accepted socket: knows whether a request runs on it, and notices a client that leaves.
 
@@ -38,9 +41,11 @@ class ClientConnection:
         self.sock = sock
         self.buffer = buffer
         self.is_busy = False
-        self.answer: Closable | None = None  # of the upstream, for the request that runs here
+        self.is_extra = False  # one more than this worker is meant to carry
+        self.has_overflowed = False  # more came behind a request than is kept: nothing can follow it
         self.has_served = False
         self.idle_since = time.monotonic()
+        self._held: list[Closable] = []
         self._expects_continue = False
         self._resets = False
         self._reading_is_shut = False
@@ -122,16 +127,21 @@ class ClientConnection:
             if not self._reading_is_shut:
                 self._deliver(ClientGone())
             return
+        if self.has_overflowed:
+            return  # read on all the same: only so is its end seen
         kept = self.buffer.take_buffered() + data
         self.buffer.unread(kept)
-        if len(kept) > READ_AHEAD_BYTES:
-            self._readable.stop()  # a client that floods is noticed when we next write
+        self.has_overflowed = len(kept) > READ_AHEAD_BYTES
 
-    def end_answer(self) -> None:
-        """The request is over: whatever happened, its upstream connection is not left open."""
-        if self.answer is not None:
-            self.answer.close()
-            self.answer = None
+    def keep(self, held: Held) -> Held:
+        """Close this when the request that runs here is over, whatever happens."""
+        self._held.append(held)
+        return held
+
+    def end_request(self) -> None:
+        """The request is over: what was kept for it ends with it."""
+        while self._held:
+            self._held.pop().close()
 
     def shut_reading(self) -> None:
         """Make the next read of a request see the end of the connection."""

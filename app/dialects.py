@@ -5,62 +5,53 @@ event that the gateway asked for and the client did not, and an unknown end of a
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from app.broken import UpstreamLost
 from app.error_body import render_error
 from app.errors import GatewayError
+from app.inspector import REPETITION, CompletionInspector, Inspector
 from app.routes import Api
 from app.sse import EventBuffer, data_of, split_events
-from app.usage import Usage, UsageTail, merge, usage_of
+from app.usage import Usage, merge, usage_of
 
 KNOWN_ENDS = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
-REPETITION = re.compile(rb'("finish_reason"\s*:\s*)"repetition"')
 DONE = b"[DONE]"
 MARKS = (b'"usage"', b'"error"')
 
 
-class Inspector:
-    """Looks at an answer on its way through; this one lets every byte pass at once.
+class EventInspector(Inspector):
+    """An event stream: holds back unfinished events, and knows when the stream is whole.
 
-    After each call `failure` tells whether the answer turned out to be broken: then what the call
-    returned is the last that may be forwarded.
+    Its tokens are counted as it passes, an event for a token, in case it ends before it tells its usage:
+    each event with generated text holds `token_mark` once.
     """
 
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        self.failure: GatewayError | None = None
-        self.has_told_failure = False  # the upstream's own error event has been forwarded
-        self._tail = UsageTail()
-
-    def feed(self, data: bytes) -> bytes:
-        """The bytes to forward for these bytes of the body."""
-        self._tail.feed(data)
-        return data
-
-    def end(self) -> bytes:
-        """The body is whole by its framing; the last bytes to forward."""
-        self.usage = self._tail.usage()
-        return b""
-
-    def failure_event(self, _error: GatewayError) -> bytes:
-        """What a client is told in the body when the answer breaks off."""
-        return b""
-
-
-class EventInspector(Inspector):
-    """An event stream: holds back unfinished events, and knows when the stream is whole."""
+    token_mark: bytes
 
     def __init__(self) -> None:
         super().__init__()
         self._buffer = EventBuffer()
         self._is_whole = False
+        self._streamed_tokens = 0
 
     def feed(self, data: bytes) -> bytes:
         """The whole events that have come."""
-        return self._pass(self._buffer.feed(data))
+        block = self._buffer.feed(data)
+        self._streamed_tokens += self._count_tokens(block)
+        return self._pass(block)
+
+    def account(self, *, is_whole: bool) -> Usage | None:
+        """What the upstream told, where the stream is whole; else what was streamed, marked as partial."""
+        if is_whole and self.usage is not None:
+            return self.usage
+        if self.usage is None and not self._streamed_tokens:
+            return None
+        return merge(self.usage, Usage(completion_tokens=self._streamed_tokens), is_partial=True)
+
+    def _count_tokens(self, block: bytes) -> int:
+        return block.count(self.token_mark)
 
     def end(self) -> bytes:
         """What was held, if the stream is whole with it."""
@@ -117,13 +108,18 @@ class EventInspector(Inspector):
 
 
 class ChatInspector(EventInspector):
-    """Chat and text completions: each choice ends with a known finish_reason, then `[DONE]`."""
+    """Chat completions: each choice ends with a known finish_reason, then `[DONE]`."""
+
+    token_mark = b'"delta"'
 
     def __init__(self, *, choices: int, drop_usage: bool) -> None:
         super().__init__()
         self._choices = choices
         self._ended: set[int] = set()
         self._drop_usage = drop_usage
+
+    def _count_tokens(self, block: bytes) -> int:
+        return super()._count_tokens(block) - block.count(b'"role"')  # a choice's first event is empty
 
     def _must_look(self, block: bytes) -> bool:
         # vLLM writes `"finish_reason":null` in every event but a choice's last; JSON text in a
@@ -169,6 +165,12 @@ class ChatInspector(EventInspector):
         return event
 
 
+class TextInspector(ChatInspector):
+    """Text completions: the same in all but where the text stands."""
+
+    token_mark = b'"text"'
+
+
 class TypedInspector(EventInspector):
     """A stream whose events name their type, and whose last event is of one of the types `ends`."""
 
@@ -199,6 +201,7 @@ class TypedInspector(EventInspector):
 class ResponsesInspector(TypedInspector):
     """Responses: ends with response.completed, response.incomplete or response.failed."""
 
+    token_mark = b'.delta"'
     ends = frozenset(("response.completed", "response.incomplete", "response.failed"))
 
     def _failure_data(self, error: GatewayError) -> bytes:
@@ -209,6 +212,7 @@ class ResponsesInspector(TypedInspector):
 class MessagesInspector(TypedInspector):
     """Messages: ends with message_stop."""
 
+    token_mark = b'"content_block_delta"'
     ends = frozenset(("message_stop",))
 
     def _failure_data(self, error: GatewayError) -> bytes:
@@ -223,16 +227,17 @@ def _decode(data: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-STREAMED: dict[Api, Callable[[], EventInspector]] = {
+TYPED: dict[Api, Callable[[], EventInspector]] = {
     Api.RESPONSES: ResponsesInspector,
     Api.MESSAGES: MessagesInspector,
 }
+CHOSEN = {Api.CHAT: ChatInspector, Api.COMPLETIONS: TextInspector}
 
 
 def choose_inspector(api: Api, *, streamed: bool, choices: int, drop_usage: bool) -> Inspector:
     """The inspector for one answer with success; `choices` is how many the client asked for."""
     if not streamed:
-        return Inspector()
-    if api in STREAMED:
-        return STREAMED[api]()
-    return ChatInspector(choices=choices, drop_usage=drop_usage)
+        return CompletionInspector() if api in CHOSEN else Inspector()
+    if api in TYPED:
+        return TYPED[api]()
+    return CHOSEN.get(api, ChatInspector)(choices=choices, drop_usage=drop_usage)

@@ -13,7 +13,7 @@ GatewayError
 ├── RequestTooLarge 413, UnsupportedMediaType 415
 ├── ReloadFailed 502           the key store could not be read or used
 ├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
-├── Unavailable 503            KeysUnavailable, ModelLoading, UpstreamUnavailable, Draining
+├── Unavailable 503            not now, but soon: see unavailable.py
 ├── UpstreamTimeout 504
 └── BrokenStream               after the head was sent: see broken.py
 
@@ -204,47 +204,3 @@ class UpstreamTimeout(GatewayError):
     type = "timeout_error"
     code = "upstream_timeout"
     message = "The model server did not answer in time."
-
-
-class Unavailable(GatewayError):
-    """Not now, but soon: carries Retry-After in seconds."""
-
-    status = 503
-    type = "overloaded_error"
-    retry_after: int = 5
-
-    def headers(self) -> dict[str, str]:
-        """Whole seconds from 1 to 59: above 60 some clients give up at once."""
-        return {"Retry-After": str(min(59, max(1, self.retry_after)))}
-
-
-class KeysUnavailable(Unavailable):
-    """No key set could be loaded yet, so nobody can be told apart."""
-
-    code = "keys_unavailable"
-    message = "The gateway has no API keys loaded yet."
-    retry_after = 10
-
-
-class ModelLoading(Unavailable):
-    """The model has not been ready once since this instance started."""
-
-    code = "model_loading"
-
-    def __init__(self, phase: str, seconds_left: int) -> None:
-        super().__init__(f"The model is starting ({phase}), about {seconds_left} s left.")
-        self.retry_after = seconds_left
-
-
-class UpstreamUnavailable(Unavailable):
-    """The upstream refuses connections or lost this one before any answer."""
-
-    code = "upstream_unavailable"
-    message = "The model server is not available."
-
-
-class Draining(Unavailable):
-    """This instance is shutting down and takes no new work."""
-
-    code = "draining"
-    message = "This instance is shutting down."

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app
 
-from app.errors import Unavailable
 from app.instance import Instance
 from app.keys.shared import SharedKeys
-from app.monitor import Monitor
 from app.startup import READY, Startup
+from app.unavailable import Unavailable
+from app.watch import UpstreamWatch
 
 bp = Blueprint("health", __name__, url_prefix="/health")
 
@@ -17,9 +17,9 @@ bp = Blueprint("health", __name__, url_prefix="/health")
 class Health:
     """Says what holds for the whole instance: status, phases and their seconds, and nothing else."""
 
-    def __init__(self, keys: SharedKeys, monitor: Monitor, instance: Instance, startup: Startup) -> None:
+    def __init__(self, keys: SharedKeys, watch: UpstreamWatch, instance: Instance, startup: Startup) -> None:
         self._keys = keys
-        self._monitor = monitor
+        self._watch = watch
         self._instance = instance
         self._startup = startup
 
@@ -31,7 +31,7 @@ class Health:
             return "keys_unavailable"
         if not self._instance.is_ready:
             return self._startup.phase
-        return READY if self._monitor.upstream_is_up() else "upstream_unavailable"
+        return READY if self._watch.is_up() else "upstream_unavailable"
 
     def startup_phase(self) -> str:
         """The phase of the start, or what keeps it from going on."""

@@ -4,9 +4,9 @@ import time
 
 import gevent
 
-from app.errors import ModelLoading
 from app.instance import Instance
 from app.startup import Startup
+from app.unavailable import ModelLoading
 
 POLL_SECONDS = 0.1
 

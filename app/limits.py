@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from app.broken import BrokenStream, ClientStalled, DeadlineExceeded, IdleTimeout
+from app.errors import GatewayError, UpstreamTimeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +16,16 @@ class Limits:
     idle: float
     stall: float
 
-    def seconds_to_first_byte(self) -> float:
-        """How long the head of the answer may still take; more than zero, as a timer needs."""
-        return max(0.001, min(self.first_byte_due, self.request_due) - time.monotonic())
+    def to_head(self) -> tuple[float, GatewayError]:
+        """The seconds that the head of the answer may still take (more than zero, as a timer needs), and
+        the error when it takes longer.
+        """
+        left = min(self.first_byte_due, self.request_due) - time.monotonic()
+        error = UpstreamTimeout() if self.first_byte_due <= self.request_due else DeadlineExceeded()
+        return max(0.001, left), error
 
     def nearest(
-        self, last_progress: float, *, is_stalled: bool, has_first_byte: bool
+        self, last_progress: float, is_stalled: bool, has_first_byte: bool
     ) -> tuple[float, BrokenStream]:
         """The limit that is reached first if nothing moves any more, and its error."""
         error: BrokenStream = IdleTimeout()

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sys
 import time
 import uuid
 from typing import Any
@@ -15,7 +14,7 @@ MAX_VALUE_CHARS = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
-    *("phase", "seconds", "reason", "problems", "added_names", "removed_names", "by"),
+    *("phase", "seconds", "reason", "lost", "problems", "added_names", "removed_names", "by"),
 )
 request_log = logging.getLogger("gateway.request")
 
@@ -63,6 +62,7 @@ class RequestRecord(msgspec.Struct):
             "prompt_tokens": usage and usage.prompt_tokens,
             "completion_tokens": usage and usage.completion_tokens,
             "cached_tokens": usage and usage.cached_tokens,
+            "usage_is_partial": usage and usage.is_partial,
             "first_byte_ms": first_byte and _milliseconds(first_byte - self.started),
             "duration_ms": _milliseconds(time.monotonic() - self.started),
         }
@@ -109,7 +109,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": as_json if log_format == "json" else as_text},
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stdout}},
+        "handlers": {"stdout": {"class": "app.log_output.LogOutput", "formatter": "line"}},
         "root": {"level": "INFO", "handlers": ["stdout"]},
         "loggers": {
             "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},

@@ -35,7 +35,7 @@ class Models:
         with connection.watched():
             self._hold.wait()
             with gevent.Timeout(LIST_SECONDS, UpstreamTimeout()):
-                connection.answer = answer = self._upstream.open(call)
+                answer = connection.keep(self._upstream.open(call))
                 if answer.is_refusal:
                     return refusal_of_upstream(answer)
                 check_usable(answer, is_stream=False)

@@ -6,32 +6,30 @@ import time
 
 import gevent
 
-from app.errors import GatewayError
-from app.instance import Instance
 from app.keys.records import KeyFileError
 from app.keys.shared import SharedKeys
 from app.settings import Settings
 from app.startup import IMPORT, LOADING, READY, WARM_UP, WEIGHTS, Startup
-from app.upstream import Call, Upstream
+from app.upstream import Upstream
 from app.warm_up import warm_up
+from app.watch import UpstreamWatch
 
 TICK_SECONDS = 0.25  # how often a model that is not ready yet is asked
 PROBE_EVERY_SECONDS = 1.0  # afterwards; health requests only read the last answer
-PROBE_SECONDS = 2.0
-STALE_SECONDS = 10.0
 WARM_UP_CLAIM_SECONDS = 3.0  # also the pause after a failed try
 log = logging.getLogger("gateway.monitor")
 
 
 class Monitor:
-    """Asks whether the upstream answers, and keeps the key set fresh."""
+    """Has the upstream watched, follows its start, and keeps the key set fresh."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, keys: SharedKeys, instance: Instance, startup: Startup
+        self, settings: Settings, upstream: Upstream, keys: SharedKeys, watch: UpstreamWatch, startup: Startup
     ) -> None:
         self._upstream = upstream
         self._keys = keys
-        self._instance = instance
+        self._watch = watch
+        self._instance = watch.instance
         self._startup = startup
         self._warms_up = settings.warm_up
         self._refresh_seconds = settings.api_keys_refresh_seconds
@@ -41,35 +39,14 @@ class Monitor:
         while True:
             pause = PROBE_EVERY_SECONDS if self._instance.is_ready else TICK_SECONDS
             if self._instance.claim("probe_due", pause):
-                self._note(self._probe())
+                is_up = self._watch.probe()
+                if not self._instance.is_ready:
+                    self._follow_start(is_up)
+            self._watch.verify()
+            self._watch.end_if_hung()
             self.refresh_keys()
             self._upstream.close_idle()
             gevent.sleep(TICK_SECONDS)
-
-    def upstream_is_up(self) -> bool:
-        """Whether the upstream answered the last probe, which was a moment ago."""
-        age = time.monotonic() - self._instance.get("upstream_checked_at")
-        return age < STALE_SECONDS and self._instance.get("upstream_is_up") > 0
-
-    def _probe(self) -> bool:
-        try:
-            with gevent.Timeout(PROBE_SECONDS, TimeoutError()):
-                answer = self._upstream.open(Call("GET", "/health", {}))
-                answer.read()
-        except (GatewayError, TimeoutError):
-            return False
-        # A server without this route still answered; vLLM says 503 when its engine is dead.
-        return answer.status < 500
-
-    def _note(self, is_up: bool) -> None:
-        instance = self._instance
-        was_up = instance.get("upstream_is_up") > 0
-        instance.set("upstream_is_up", float(is_up))
-        instance.set("upstream_checked_at", time.monotonic())
-        if not instance.is_ready:
-            self._follow_start(is_up)
-        elif is_up != was_up:
-            log.warning("upstream is %s", "back" if is_up else "gone")
 
     def _follow_start(self, is_up: bool) -> None:
         if not is_up:

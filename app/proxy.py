@@ -1,6 +1,7 @@
 """The proxy blueprint: each relayed route is the same list of steps."""
 
 import time
+from dataclasses import dataclass
 
 import gevent
 from flask import Blueprint, Response, current_app, g, request
@@ -10,9 +11,11 @@ from app.answer import Answer
 from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.errors import BadRequest, UpstreamTimeout
+from app.errors import BadRequest
 from app.hold import Hold
+from app.inspector import Inspector
 from app.limits import Limits
+from app.load import Load, Share
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
 from app.routes import RELAYED, Api, Route
@@ -25,53 +28,61 @@ USAGE_APIS = (Api.CHAT, Api.COMPLETIONS)
 bp = Blueprint("proxy", __name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request's body makes of the request; the parsed body itself is not kept."""
+
+    call: Call
+    is_stream: bool
+    inspector: Inspector
+
+
 class Proxy:
     """Brings one request to the upstream and its answer back."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, hold: Hold) -> None:
+    def __init__(self, settings: Settings, upstream: Upstream, hold: Hold, load: Load) -> None:
         self._settings = settings
         self._upstream = upstream
         self._hold = hold
+        self._load = load
 
     def relay(self) -> Response:
         """Read, check, hold, send, and hand the answer to the relay."""
         connection: ClientConnection = request.environ[CONNECTION]
-        route: Route = g.route
-        body = self._read_body(connection)
-        asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
-        choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
-        call = Call(
-            method=route.method,
-            path=route.path,
-            headers=headers.to_upstream(
-                request.headers, g.record.request_id, g.principal.secret, has_body=True
-            ),
-            body=with_usage_wish(body) if asks_usage else body.raw,
-        )
+        length = self._check_declared()
+        share = connection.keep(self._load.enter())
+        plan = _plan(self._read_body(connection, share, length))
         with connection.watched():
             self._hold.wait()
             limits = self._limits()
-            with gevent.Timeout(limits.seconds_to_first_byte(), UpstreamTimeout()):
-                connection.answer = answer = self._upstream.open(call)
+            with gevent.Timeout(*limits.to_head()):
+                answer = connection.keep(self._upstream.open(plan.call))
                 if answer.is_refusal:
                     return refusal_of_upstream(answer)
-        check_usable(answer, is_stream=body.is_stream)
-        inspector = choose_inspector(
-            route.api, streamed=body.is_stream, choices=choices, drop_usage=asks_usage
-        )
-        return _respond(answer, Relay(answer, inspector, limits, g.record))
+        share.drop_body()
+        check_usable(answer, is_stream=plan.is_stream)
+        return _respond(answer, Relay(answer, plan.inspector, limits, g.record))
 
-    def _read_body(self, connection: ClientConnection) -> RequestBody:
-        limit, length = self._settings.max_request_bytes, request.content_length
+    def _check_declared(self) -> int | None:
+        """The length that the head declares; None for a chunked body, which tells none."""
         coding = request.environ.get("HTTP_TRANSFER_ENCODING")
         if coding and coding.lower() != "chunked":
             raise BadRequest("The body has a transfer coding that the gateway does not undo.")
-        length = None if coding else length or 0
+        length = None if coding else request.content_length or 0
         content_type = request.environ.get("CONTENT_TYPE", "")
-        check_declared(content_type, request.headers.get("Content-Encoding", ""), length, limit)
+        content_encoding = request.headers.get("Content-Encoding", "")
+        check_declared(content_type, content_encoding, length, self._settings.max_request_bytes)
+        return length
+
+    def _read_body(self, connection: ClientConnection, share: Share, length: int | None) -> RequestBody:
+        if length:
+            share.reserve(length)
         connection.send_continue()
         with connection.stoppable():
-            raw = read_body(request.environ["wsgi.input"], length, limit)
+            on_growth = share.reserve if length is None else None
+            raw = read_body(
+                request.environ["wsgi.input"], length, self._settings.max_request_bytes, on_growth
+            )
         g.record.bytes_in = len(raw)
         body = parse_body(raw)
         g.record.model, g.record.is_stream = body.model, body.is_stream
@@ -85,6 +96,20 @@ class Proxy:
             idle=settings.stream_idle_timeout_seconds,
             stall=settings.client_stall_timeout_seconds,
         )
+
+
+def _plan(body: RequestBody) -> Plan:
+    route: Route = g.route
+    asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
+    choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
+    passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=True)
+    return Plan(
+        call=Call(route.method, route.path, passed, with_usage_wish(body) if asks_usage else body.raw),
+        is_stream=body.is_stream,
+        inspector=choose_inspector(
+            route.api, streamed=body.is_stream, choices=choices, drop_usage=asks_usage
+        ),
+    )
 
 
 def _respond(answer: Answer, relay: Relay) -> Response:

@@ -7,9 +7,10 @@ from flask import Response, g
 from app import headers
 from app.answer import Answer
 from app.error_body import render_error
-from app.errors import Unavailable, UpstreamError, UpstreamRefused
+from app.errors import UpstreamError, UpstreamRefused
 from app.routes import Api
 from app.strict_json import StrictJsonError, decode_upstream
+from app.unavailable import Unavailable
 
 MAX_ERROR_BYTES = 64 * 1024
 DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)

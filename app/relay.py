@@ -15,14 +15,15 @@ from gevent.hub import Waiter, get_hub
 from app.answer import READ_BYTES, Answer
 from app.broken import BrokenStream, ClientGone, ClientStalled, ServerShutdown, UpstreamLost
 from app.connection import READ, WRITE, ClientConnection
-from app.dialects import Inspector
 from app.errors import GatewayError
 from app.framing import LAST_CHUNK, encode_chunk
+from app.inspector import Inspector
 from app.limits import Limits
 from app.logs import RequestRecord
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
+Step = Callable[[], None]
 COMPLETE, GONE = "complete", "client_gone"
 log = logging.getLogger("gateway.relay")
 
@@ -50,14 +51,15 @@ class Relay:
         """Whether the client got the answer to its end."""
         return self._outcome == COMPLETE
 
-    def run(self, client: ClientConnection, head: bytes, *, chunked: bool) -> None:
+    def run(self, client: ClientConnection, head: bytes, *, chunked: bool, on_byte: Step) -> None:
         """Send the head, then the body as it comes; return when the answer has ended.
 
-        `chunked` says how the body is framed for the client.
+        `chunked` says how the body is framed for the client; `on_byte` hears of every read.
         """
         self._loop = loop = get_hub().loop
         self._client = client
         self._chunked = chunked
+        self._on_byte = on_byte
         self._waiter: Any = Waiter()
         self._readable = loop.io(self._answer.fileno(), READ)
         self._writable = loop.io(client.sock.fileno(), WRITE)
@@ -87,7 +89,7 @@ class Relay:
             watcher.close()
         self._client.sock.setblocking(True)
         self._record.outcome = self._outcome or GONE
-        self._record.usage = self._inspector.usage
+        self._record.usage = self._inspector.account(is_whole=self.is_whole)
         if self.is_whole:
             self._answer.finish()
         else:
@@ -95,7 +97,7 @@ class Relay:
 
     # What the event loop calls; none of it may block
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def _guard(self, step: Step) -> None:
         """Run a callback; what would escape from it would leave the request hanging."""
         try:
             step()
@@ -142,6 +144,7 @@ class Relay:
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
         decoder, inspector = self._answer.decoder, self._inspector
+        self._on_byte()
         try:
             body = inspector.feed(decoder.feed(data))
             if decoder.done and inspector.failure is None:
@@ -235,11 +238,8 @@ class Relay:
     def _next_limit(self) -> tuple[float, BrokenStream]:
         if self._ending not in (None, COMPLETE):
             return self._last_progress + FAREWELL_SECONDS, ClientStalled()
-        return self._limits.nearest(
-            self._last_progress,
-            is_stalled=self._is_stalled,
-            has_first_byte=self._record.first_byte_at is not None,
-        )
+        has_first_byte = self._record.first_byte_at is not None
+        return self._limits.nearest(self._last_progress, self._is_stalled, has_first_byte)
 
     def _arm_timer(self) -> None:
         """One timer for the whole answer: reads only note the time, and the timer looks at it."""

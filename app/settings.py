@@ -26,6 +26,9 @@ EXPECTED = {
     "WEB_CONCURRENCY": "a whole number of workers from 1 to 256",
     "TRUSTED_PROXY_HOPS": "a whole number of proxies, 0 or more",
     "MAX_REQUEST_BYTES": "a whole number of bytes from 1 to 2147483648",
+    "MAX_BUFFERED_BYTES": "a whole number of bytes from MAX_REQUEST_BYTES to 2147483648",
+    "MAX_CONCURRENT_REQUESTS": "a whole number of requests from 1 to 1000000",
+    "UPSTREAM_HANG_SECONDS": "a number of seconds from 0 to 86400",
     "STARTUP_HOLD_SECONDS": "a number of seconds from 0 to 3600",
     "LOG_FORMAT": "json or text",
     "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path (of at most 107 bytes)",
@@ -64,6 +67,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     drain_seconds: Seconds = 7.0
     startup_hold_seconds: Annotated[float, Meta(ge=0, le=3600)] = 20.0
     max_request_bytes: Bytes = 20 * 1024 * 1024
+    max_buffered_bytes: Bytes = 256 * 1024 * 1024
+    max_concurrent_requests: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     log_format: Literal["json", "text"] = "json"
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
     model_path: str | None = None
@@ -109,6 +115,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         _check_alone(name, value)
     settings = msgspec.convert(given, Settings, strict=False)
     _check_upstream(settings.vllm_base_url)
+    if settings.max_buffered_bytes < settings.max_request_bytes:
+        raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
     _check_model(settings)
     return settings
 

@@ -12,8 +12,9 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import SKIP_HEADER
 
 from app.answer import Answer
-from app.errors import UpstreamError, UpstreamUnavailable
+from app.errors import UpstreamError
 from app.transport import CONNECT_SECONDS, UNIX_HOST, StaleConnection, UpstreamAdapter
+from app.unavailable import UpstreamUnavailable
 
 
 @dataclass(frozen=True, slots=True)

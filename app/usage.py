@@ -1,20 +1,24 @@
-"""Token usage, read beside the bytes: from an event or from the tail of a JSON answer."""
+"""Token usage, read beside the bytes: from an event, or from a JSON answer that passes by."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
 
-TAIL_BYTES = 16 * 1024  # usage stands behind the choices, near the end of an answer
-MARK = b'"usage"'
+MAX_USAGE_BYTES = 16 * 1024
+# Behind a colon and before an object: a token of a log probability may be called "usage" too.
+MARK = re.compile(rb'"usage"\s{0,8}:\s{0,8}\{')
+MARK_BYTES = 32  # more than the longest mark
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Token counts as the upstream gave them."""
+    """Token counts as the upstream gave them; partial ones were counted on the way, up to a broken end."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    is_partial: bool = False
 
 
 def usage_of(answer: dict[str, Any]) -> Usage | None:
@@ -43,35 +47,39 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def merge(earlier: Usage | None, later: Usage) -> Usage:
+def merge(earlier: Usage | None, later: Usage, *, is_partial: bool = False) -> Usage:
     """Messages streams tell the prompt first and the completion last; the larger count holds."""
-    if earlier is None:
-        return later
+    earlier = earlier or Usage()
     return Usage(
         max(earlier.prompt_tokens, later.prompt_tokens),
         max(earlier.completion_tokens, later.completion_tokens),
         max(earlier.cached_tokens, later.cached_tokens),
+        is_partial,
     )
 
 
 class UsageTail:
-    """Keeps the end of a JSON body that passes by, and finds its usage there."""
+    """Finds the usage in a JSON body that passes by, without parsing the rest of it."""
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._last = b""  # where a mark may have begun
+        self._found = b""  # from the last mark on
 
     def feed(self, data: bytes) -> None:
-        """Remember the last bytes seen."""
-        self._tail = (self._tail + data)[-TAIL_BYTES:] if len(data) < TAIL_BYTES else data[-TAIL_BYTES:]
+        """Remember what follows the last mark."""
+        window = self._last + data
+        marks = [match.start() for match in MARK.finditer(window)]
+        if marks:
+            self._found = window[marks[-1] :][:MAX_USAGE_BYTES]
+        elif self._found:
+            self._found += data[: MAX_USAGE_BYTES - len(self._found)]
+        self._last = window[-MARK_BYTES:]
 
     def usage(self) -> Usage | None:
-        """The last usage object in the tail, if a whole one stands there."""
-        start = self._tail.rfind(MARK)
-        if start < 0:
-            return None
-        text = self._tail[start + len(MARK) :].lstrip()
+        """The last usage object, if a whole one has come."""
+        start = self._found.find(b"{")
         try:
-            value, _ = json.JSONDecoder().raw_decode(text.removeprefix(b":").lstrip().decode())
+            value, _ = json.JSONDecoder().raw_decode(self._found[start:].decode(errors="replace"))
         except (ValueError, RecursionError):
             return None
         return usage_of({"usage": value})

@@ -1,4 +1,6 @@
-"""One token before the first readiness: vLLM's /health is green before kernels and caches are made."""
+"""One token: asked for before the first readiness, since vLLM's /health is green before kernels and
+caches are made, and later when requests get no answer.
+"""
 
 import gevent
 import msgspec
@@ -10,13 +12,13 @@ from app.upstream import Call, Upstream
 WARM_UP_SECONDS = 300.0
 
 
-def warm_up(upstream: Upstream) -> bool:
+def warm_up(upstream: Upstream, seconds: float = WARM_UP_SECONDS) -> bool:
     """Have the first model make one token; whether the upstream could be asked for it.
 
     A refusal counts too: a model that only embeds has no completions.
     """
     try:
-        with gevent.Timeout(WARM_UP_SECONDS, TimeoutError()):
+        with gevent.Timeout(seconds, TimeoutError()):
             listing = upstream.open(Call("GET", "/v1/models", {}))
             model = decode_upstream(listing.read())["data"][0]["id"]
             wish = {"model": model, "prompt": "Hi", "max_tokens": 1}

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -10,15 +11,17 @@ import gevent
 from gunicorn import util
 from gunicorn.http import wsgi
 
-from app.broken import ClientGone
+from app.broken import ClientGone, IdleTimeout
 from app.connection import ClientConnection
 from app.error_body import render_error
-from app.errors import GatewayError
+from app.errors import GatewayError, UpstreamTimeout
+from app.instance import INSTANCE
 from app.logs import RequestRecord, log_request
 from app.relay import GONE, Relay
 
 SEND_SECONDS = 60.0  # for an answer that is not relayed
 CLIENT_CLOSED_REQUEST = 499
+SILENCES = (UpstreamTimeout.code, IdleTimeout.code)  # outcomes that make one doubt the upstream
 CONNECTION, RECORD = "gateway.connection", "gateway.record"  # keys of the WSGI environ
 log = logging.getLogger("gateway.wire")
 
@@ -50,6 +53,11 @@ def has_unread_body(request: Any) -> bool:
     """Whether bytes of the request's body are still to come."""
     reader = request.body.reader
     return bool(getattr(reader, "length", 0)) or getattr(reader, "parser", None) is not None
+
+
+def note_byte() -> None:
+    """The upstream sends: it does not hang."""
+    INSTANCE.set("byte_at", time.monotonic())
 
 
 class Exchange:
@@ -94,7 +102,9 @@ class Exchange:
             send_error(self._connection, GatewayError(), self._record)
             return False
         finally:
-            self._connection.end_answer()
+            self._connection.end_request()
+            if self._record.outcome in SILENCES and not INSTANCE.get("suspected_since"):
+                INSTANCE.set("suspected_since", time.monotonic())
             log_request(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
@@ -109,7 +119,7 @@ class Exchange:
 
     def _relay(self, relay: Relay) -> bool:
         response = self._response
-        relay.run(self._connection, response.take_head(), chunked=response.chunked)
+        relay.run(self._connection, response.take_head(), chunked=response.chunked, on_byte=note_byte)
         if relay.is_whole:
             return not response.should_close()
         if not response.chunked and response.response_length is None:

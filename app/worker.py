@@ -1,6 +1,8 @@
 """The gunicorn worker: serves connections, bounds their heads, watches clients, drains, retires."""
 
 import errno
+import logging
+import os
 import time
 from typing import Any
 
@@ -23,7 +25,6 @@ from gunicorn.workers.ggevent import GeventWorker
 from app.connection import ClientConnection
 from app.errors import (
     BadRequest,
-    Draining,
     ExpectationFailed,
     GatewayError,
     HeadersTooLarge,
@@ -33,6 +34,7 @@ from app.errors import (
 from app.instance import INSTANCE
 from app.logs import RequestRecord, log_request
 from app.settings import Settings
+from app.unavailable import Draining
 from app.wire import Exchange, send_error
 
 HEAD_SECONDS = 10.0
@@ -41,6 +43,8 @@ RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 FAREWELL_SECONDS = 1.0
 CROWDED = 0.9  # of worker_connections
+EXTRA_CONNECTIONS = 100  # beyond them: probes are answered there, everything else is told to come back
+EXTRA_HEAD_SECONDS = 1.0
 
 CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
@@ -66,7 +70,7 @@ class GatewayWorker(GeventWorker):
         servers = [self._listen(sock) for sock in self.sockets]
         # The master may be busy replacing workers when it is told to stop; the page is not.
         while self.alive and not INSTANCE.is_draining:
-            self.notify()
+            self._beat()
             self._stopping.wait(TICK_SECONDS)
         self.alive = False
         if not INSTANCE.is_draining:
@@ -85,7 +89,7 @@ class GatewayWorker(GeventWorker):
         server = StreamServer(
             sock,
             handle=lambda client, address: self.handle(name, client, address),
-            spawn=Pool(self.worker_connections),
+            spawn=Pool(self.worker_connections + EXTRA_CONNECTIONS),
         )
         if self.cfg.workers > 1:
             server.max_accept = 1
@@ -124,8 +128,17 @@ class GatewayWorker(GeventWorker):
             self._tick()
 
     def _tick(self) -> None:
-        self.notify()
+        self._beat()
         gevent.sleep(TICK_SECONDS)
+
+    def _beat(self) -> None:
+        """Show the master that this worker lives, write kept log lines, notice when the master is gone."""
+        self.notify()
+        for output in logging.getLogger().handlers:
+            output.flush()
+        if os.getppid() != self.ppid and not INSTANCE.is_draining:
+            self.log.error("the master is gone; draining")
+            INSTANCE.begin_drain()
 
     def _is_busy(self) -> bool:
         return any(connection.is_busy for connection in self._connections)
@@ -147,8 +160,9 @@ class GatewayWorker(GeventWorker):
         connection = ClientConnection(client, parser.unreader)
         self._connections.add(connection)
         self._make_room()
+        connection.is_extra = len(self._connections) > self.worker_connections
         try:
-            while self._serve_next(connection, parser, listener, addr):
+            while self._serve_next(connection, parser, listener, addr) and not connection.has_overflowed:
                 connection.has_served = True
                 connection.idle_since = time.monotonic()
         except OSError as error:
@@ -170,14 +184,15 @@ class GatewayWorker(GeventWorker):
     ) -> bool:
         """Serve one request; whether the connection can carry another."""
         is_first = parser.req_count == 0
-        if not connection.wait_for_request(HEAD_SECONDS if is_first else self.cfg.keepalive):
+        head_seconds = EXTRA_HEAD_SECONDS if connection.is_extra else HEAD_SECONDS
+        if not connection.wait_for_request(head_seconds if is_first else self.cfg.keepalive):
             return False
         connection.is_busy = True
         try:
-            with gevent.Timeout(HEAD_SECONDS, RequestTimeout()):
+            with gevent.Timeout(head_seconds, RequestTimeout()):
                 request = next(parser)
             exchange = Exchange(request, connection, (listener, addr), self.cfg)
-            return exchange.serve(self.wsgi, last=not self.alive)
+            return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
         except (NoMoreData, StopIteration):
             return False
         except (ParseException, GatewayError) as error:

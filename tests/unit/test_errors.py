@@ -7,7 +7,8 @@ import pytest
 
 from app.broken import BrokenStream
 from app.error_body import error_body
-from app.errors import GatewayError, Unavailable
+from app.errors import GatewayError
+from app.unavailable import Unavailable
 
 # What makes OpenCode 1.18.33 try a refusal again, wherever it stands in the body.
 RETRIED = re.compile(

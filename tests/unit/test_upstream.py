@@ -8,8 +8,9 @@ import requests
 import responses
 from urllib3.exceptions import ProtocolError
 
-from app.errors import GatewayError, UpstreamError, UpstreamUnavailable
+from app.errors import GatewayError, UpstreamError
 from app.transport import PlainConnection, TlsConnection, UnixConnection, UpstreamAdapter
+from app.unavailable import UpstreamUnavailable
 from app.upstream import Call, Upstream
 
 ANY = re.compile(".*")

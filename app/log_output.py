@@ -1,0 +1,103 @@
+"""Log lines to stdout, without ever waiting for whoever reads them.
+
+A pipe that nobody empties would stop a worker, and with it every stream. Its own lines are the lesser loss.
+"""
+
+import _socket  # gevent's would change the descriptor for every process that shares it
+import logging
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+MAX_PENDING_BYTES = 1024 * 1024
+STDOUT = 1
+
+
+class Outlet:
+    """A text stream that writes what is taken at once, keeps a little of the rest, and drops what is more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._write = open_writer(descriptor)
+        self._pending: deque[bytes] = deque()
+        self._pending_bytes = 0
+        self._lost = 0
+        os.register_at_fork(after_in_child=self._forget)
+
+    def write(self, text: str) -> None:
+        """Write a line, now or later or never."""
+        self.flush()
+        line = text.encode(errors="replace")
+        rest = line if self._pending else self._try(line)
+        if rest and self._pending_bytes + len(rest) > MAX_PENDING_BYTES:
+            self._lost += 1
+        elif rest:
+            self._pending.append(rest)
+            self._pending_bytes += len(rest)
+
+    def flush(self) -> None:
+        """Write what was kept, as far as it is taken; to be called now and then."""
+        while self._pending:
+            line = self._pending.popleft()
+            rest = self._try(line)
+            self._pending_bytes -= len(line) - len(rest)
+            if rest:
+                self._pending.appendleft(rest)
+                return
+
+    def take_lost(self) -> int:
+        """How many lines were dropped, once there is room to say so."""
+        self.flush()
+        lost = 0 if self._pending else self._lost
+        self._lost -= lost
+        return lost
+
+    def _try(self, line: bytes) -> bytes:
+        """What of the line is still to be written."""
+        try:
+            return line[self._write(line) :]
+        except BlockingIOError:
+            return line
+        except OSError:  # a full disk, a reader that is gone: no later time is better
+            self._lost += 1
+            return b""
+
+    def _forget(self) -> None:
+        """A forked worker does not write its master's lines again."""
+        self._pending.clear()
+        self._pending_bytes = self._lost = 0
+
+
+class LogOutput(logging.StreamHandler[Outlet]):
+    """The handler of every logger; says how many lines were lost before the first that is not."""
+
+    def __init__(self) -> None:
+        super().__init__(Outlet(STDOUT))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line, behind one that tells of lost lines where there were any."""
+        line = super().format(record)
+        lost = self.stream.take_lost()
+        if not lost:
+            return line
+        told = logging.makeLogRecord({"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"})
+        told.msg, told.lost = "log lines were lost", lost
+        return f"{super().format(told)}\n{line}"
+
+
+def open_writer(descriptor: int) -> Callable[[bytes], int]:
+    """A function that writes to the descriptor and raises BlockingIOError where that would have to wait.
+
+    Other processes hold the same open file, and vLLM does not expect it to be non-blocking: so a pipe or a
+    terminal is opened once more. Where that is not allowed, and for a file, writes are as patient as ever.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISSOCK(mode):
+        socket = _socket.socket(fileno=os.dup(descriptor))
+        return lambda line: socket.send(line, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        with suppress(OSError):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            descriptor = os.open(f"/proc/self/fd/{descriptor}", flags)
+    return lambda line: os.write(descriptor, line)
