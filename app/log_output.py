@@ -23,6 +23,7 @@ class Outlet:
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._lost = 0
+        self._is_taken = True
         os.register_at_fork(after_in_child=self._forget)
 
     def write(self, text: str) -> None:
@@ -49,19 +50,22 @@ class Outlet:
     def take_lost(self) -> int:
         """How many lines were dropped, once there is room to say so."""
         self.flush()
-        lost = 0 if self._pending else self._lost
+        lost = self._lost if self._is_taken and not self._pending else 0
         self._lost -= lost
         return lost
 
     def _try(self, line: bytes) -> bytes:
         """What of the line is still to be written."""
         try:
-            return line[self._write(line) :]
+            line = line[self._write(line) :]
+            self._is_taken = True
         except BlockingIOError:
-            return line
-        except OSError:  # a full disk, a reader that is gone: no later time is better
+            pass
+        except OSError:  # a full disk, a reader that is gone: nothing is kept for later
+            self._is_taken = False
             self._lost += 1
             return b""
+        return line
 
     def _forget(self) -> None:
         """A forked worker does not write its master's lines again."""

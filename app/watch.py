@@ -11,7 +11,7 @@ import time
 
 import gevent
 
-from app.errors import GatewayError
+from app.errors import GatewayError, UpstreamTimeout
 from app.instance import Instance
 from app.settings import Settings
 from app.upstream import Call, Upstream
@@ -60,10 +60,10 @@ class UpstreamWatch:
     def _ask(self) -> bool | None:
         """None when nothing came in time; a refused connection is an answer."""
         try:
-            with gevent.Timeout(PROBE_SECONDS, TimeoutError()):
+            with gevent.Timeout(PROBE_SECONDS, UpstreamTimeout()):
                 answer = self._upstream.open(Call("GET", "/health", {}))
                 answer.read()
-        except TimeoutError:
+        except UpstreamTimeout:
             return None
         except GatewayError:
             return False

@@ -133,10 +133,11 @@ class GatewayWorker(GeventWorker):
 
     def _beat(self) -> None:
         """Show the master that this worker lives, write kept log lines, notice when the master is gone."""
-        self.notify()
         for output in logging.getLogger().handlers:
             output.flush()
-        if os.getppid() != self.ppid and not INSTANCE.is_draining:
+        if os.getppid() == self.ppid:
+            self.notify()  # without a master it would end this process on the spot
+        elif not INSTANCE.is_draining:
             self.log.error("the master is gone; draining")
             INSTANCE.begin_drain()
 

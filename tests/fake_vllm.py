@@ -52,6 +52,7 @@ class FakeVllm:
         self.received: list[Received] = []
         self.health_status = 200
         self.health_resets = 0  # so many probes get a head and then a reset
+        self.health_hangs = False  # probes get no answer at all
         self.open_connections = 0
         self.extra_head_line = ""  # before the framing of every completion
         self.models = (200, json.dumps(models()).encode())
@@ -116,6 +117,8 @@ class FakeVllm:
             await send_plain(writer, 404, b'{"detail":"Not Found"}')
 
     async def _tell_health(self, writer: asyncio.StreamWriter) -> None:
+        while self.health_hangs:
+            await asyncio.sleep(0.05)
         if not self.health_resets:
             await send_plain(writer, self.health_status, b"")
             return
