@@ -1,11 +1,13 @@
 """A client that leaves frees the upstream within a second, whatever it was waiting for."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.client import RawClient
 from tests.fake_vllm import FakeVllm, Received
 from tests.gateway import Gateway, chat_body, wait_until
 
@@ -55,6 +57,34 @@ def test_a_client_that_pipelined_before_it_left_is_noticed_too(gateway: Gateway,
     client.sock.close()
 
     wait_until(lambda: received.client_left_at)
+
+
+def flood(client: RawClient) -> None:
+    for _ in range(32):
+        client.sock.sendall(b"x" * 65536)
+
+
+def test_a_client_that_flooded_before_it_left_is_noticed_too(gateway: Gateway, fake: FakeVllm) -> None:
+    client, received = open_request(fake, gateway, "flooded-and-left", stream=True, fake={"before_head": 30})
+
+    flood(client)
+    left_at = time.monotonic()
+    client.sock.shutdown(socket.SHUT_WR)
+
+    wait_until(lambda: received.client_left_at)
+    assert received.client_left_at - left_at < 1.0
+    client.sock.close()
+
+
+def test_a_client_that_floods_gets_its_answer_and_nothing_more(gateway: Gateway, fake: FakeVllm) -> None:
+    client, _ = open_request(fake, gateway, "flooded", stream=True, fake={"interval": 0.1})
+
+    flood(client)
+
+    assert client.read_head() == 200
+    assert client.read_body().endswith(b"data: [DONE]\n\n")
+    assert client.read_to_end() == b""
+    client.sock.close()
 
 
 def test_a_hundred_abandoned_streams_leave_no_connection_behind(gateway: Gateway, fake: FakeVllm) -> None:
