@@ -3,7 +3,7 @@
 # shellcheck disable=SC2329  # some functions are called by name: in traps, and may_see_ROLE
 set -euo pipefail +m
 
-vllm='' gateway='' run_dir='' told=''
+vllm='' gateway='' run_dir='' told='' log=1
 drain=0 # in hundredths of a second, as all times here
 
 main() {
@@ -24,6 +24,8 @@ main() {
   [[ -z $told ]] || exit 0
   drain=${plan[0]}
 
+  # vLLM and this script would wait for a reader of the log that has stopped; the gateway sees to itself.
+  exec {log}> >(trap '' TERM INT HUP && exec "$GATEWAY_PYTHON" -P app/log_output.py)
   start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${plan[@]:1}"
   vllm=$!
   start gateway "$GATEWAY_PYTHON" -m gunicorn -c gunicorn.conf.py wsgi:app
@@ -73,7 +75,11 @@ start() {
   shift
   (
     trap - TERM INT HUP PIPE EXIT
-    [[ $role != vllm ]] || harden_vllm
+    if [[ $role == vllm ]]; then
+      harden_vllm
+      exec >&"$log" 2>&1
+    fi
+    exec {log}>&-
     # Not every name is one of bash's: exported functions, and names with dots or dashes.
     local hidden=()
     while IFS= read -r -d '' entry; do
@@ -196,7 +202,7 @@ say() {
     printf '{"severity":"%s","logger":"entrypoint","message":"%s"}\n' "$1" "$2"
   else
     printf '%s %s %s\n' "$(date '+%F %T,%3N')" "$1" "$2"
-  fi 2>/dev/null || true
+  fi 2>/dev/null 1>&"$log" || true
 }
 
 clean_up() {

@@ -1,18 +1,23 @@
 """Log lines to stdout, without ever waiting for whoever reads them.
 
 A pipe that nobody empties would stop a worker, and with it every stream. Its own lines are the lesser loss.
+entrypoint.sh runs this file for the lines of vLLM and its own.
 """
 
 import _socket  # gevent's would change the descriptor for every process that shares it
 import logging
 import os
+import select
+import signal
 import stat
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 MAX_PENDING_BYTES = 1024 * 1024
 STDOUT = 1
+PUMP_SECONDS = 0.2  # how often kept lines are tried again while no new ones come
 
 
 class Outlet:
@@ -28,8 +33,11 @@ class Outlet:
 
     def write(self, text: str) -> None:
         """Write a line, now or later or never."""
+        self.write_line(text.encode(errors="replace"))
+
+    def write_line(self, line: bytes) -> None:
+        """The same for bytes."""
         self.flush()
-        line = text.encode(errors="replace")
         rest = line if self._pending else self._try(line)
         if rest and self._pending_bytes + len(rest) > MAX_PENDING_BYTES:
             self._lost += 1
@@ -46,6 +54,11 @@ class Outlet:
             if rest:
                 self._pending.appendleft(rest)
                 return
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether something waits for `flush`."""
+        return bool(self._pending)
 
     def take_lost(self) -> int:
         """How many lines were dropped, once there is room to say so."""
@@ -105,3 +118,26 @@ def open_writer(descriptor: int) -> Callable[[bytes], int]:
             flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             descriptor = os.open(f"/proc/self/fd/{descriptor}", flags)
     return lambda line: os.write(descriptor, line)
+
+
+def pump(source: int, outlet: Outlet) -> None:
+    """Pass on what comes from a program that must not wait for the reader either, until its end."""
+    rest = b""
+    while True:
+        patience = PUMP_SECONDS if outlet.has_kept else None
+        if not select.select([source], [], [], patience)[0]:
+            outlet.flush()
+            continue
+        data = os.read(source, 65536)
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            outlet.write_line(line + b"\n")
+        if not data:
+            outlet.write_line(rest)
+            return
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when those who write have ended
+    pump(sys.stdin.fileno(), Outlet(STDOUT))

@@ -1,7 +1,8 @@
 """What tests start in vLLM's place: takes its arguments, binds early, answers late, has an engine process.
 
 It hears `VLLM_FAKE_IMPORT` and `VLLM_FAKE_WEIGHTS` (files that it waits for in these phases),
-`VLLM_FAKE_EXIT` (a status to end with instead of serving) and `VLLM_FAKE_STUBBORN` (SIGTERM is not heard).
+`VLLM_FAKE_EXIT` (a status to end with instead of serving), `VLLM_FAKE_STUBBORN` (SIGTERM is not heard) and
+`VLLM_FAKE_CHATTY` (it writes a line of log for every step of its loop, and waits for it to be taken).
 """
 
 import argparse
@@ -44,6 +45,10 @@ async def serve(sock: socket.socket) -> None:
         await asyncio.start_unix_server(FakeVllm().serve, sock=sock)
     else:
         await asyncio.start_server(FakeVllm().serve, sock=sock)
+    while os.environ.get("VLLM_FAKE_CHATTY") and not stopped.is_set():
+        sys.stdout.write("x" * 1000 + "\n")
+        sys.stdout.flush()
+        await asyncio.sleep(0.001)
     await stopped.wait()
 
 

@@ -4,32 +4,56 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.entrypoint import Entrypoint
-from tests.gateway import wait_until
-from tests.local import free_port
+from tests.gateway import KEY, wait_until
 
 
-def test_a_log_that_nobody_reads_is_no_obstacle_to_an_orderly_end(tmp_path: Path) -> None:
-    with Entrypoint(tmp_path).prepared() as entrypoint:
-        entrypoint.port = free_port()
-        reading, writing = os.pipe()
-        environ = {**entrypoint.environ, "PORT": str(entrypoint.port), "VLLM_FAKE_STUBBORN": "1"}
-        entrypoint.process = subprocess.Popen(
-            entrypoint.command, env={**environ, "DRAIN_SECONDS": "1"}, stdout=writing, stderr=writing
+class Unread(Entrypoint):
+    """Its log goes into a pipe that nobody reads."""
+
+    def launch(self) -> None:
+        """Start it at `port`, without waiting for anything."""
+        self.reading, writing = os.pipe()
+        environ = {**self.environ, "PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            self.command, env=environ, stdout=writing, stderr=writing, cwd=self.cwd
         )
         os.close(writing)
-        wait_until(entrypoint.is_alive, 15)
+
+    def messages(self) -> list[str]:
+        """Nothing can be known of them."""
+        return []
+
+
+@pytest.fixture
+def unread(tmp_path: Path) -> Iterator[Unread]:
+    with Unread(tmp_path, VLLM_FAKE_STUBBORN=1, VLLM_FAKE_CHATTY=1, DRAIN_SECONDS=1) as entrypoint:
         entrypoint.wait_ready()
-        os.close(reading)
+        yield entrypoint
 
-        entrypoint.process.send_signal(signal.SIGTERM)
 
-        assert entrypoint.end() == 0
+def test_a_log_whose_reader_is_gone_is_no_obstacle_to_an_orderly_end(unread: Unread) -> None:
+    os.close(unread.reading)
+
+    unread.process.send_signal(signal.SIGTERM)
+
+    assert unread.end() == 0
+
+
+def test_a_log_whose_reader_has_stopped_is_no_obstacle_to_anything(unread: Unread) -> None:
+    for _ in range(300):  # lines, beside those of vLLM: more than a pipe holds
+        assert unread.request("GET", "/v1/models", headers={"X-API-Key": KEY}).status == 200
+
+    unread.process.send_signal(signal.SIGTERM)
+
+    assert unread.end() == 0
+    os.close(unread.reading)
 
 
 def test_job_control_of_the_callers_shell_changes_nothing(start_both: Any) -> None:
