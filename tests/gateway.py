@@ -146,8 +146,12 @@ class Gateway:
 
     def log_lines(self, **wanted: Any) -> list[dict[str, Any]]:
         """The JSON lines of the log that have these values."""
-        lines = [json.loads(line) for line in self.log_file.read_text().split("\n")[:-1]]
+        lines = [json.loads(line) for line in self.written_lines()]
         return [line for line in lines if all(line.get(k) == v for k, v in wanted.items())]
+
+    def written_lines(self) -> list[str]:
+        """The whole lines of the log."""
+        return self.log_file.read_text().split("\n")[:-1]
 
     def log_line(self, **wanted: Any) -> dict[str, Any]:
         """The one line with these values, once it has been written."""

@@ -29,8 +29,9 @@ class Served(Gateway):
     """Both programs and a real model, as a person starts them on a machine without a GPU."""
 
     command = (sys._base_executable, "-m", "launch")  # the Python outside our environment
+    most_at_once = 4  # generations; what comes then waits in vLLM's queue
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.cwd = ROOT
         self.keys_file = folder / "keys.json"
         self.log_file = folder / "serve.log"
@@ -42,6 +43,9 @@ class Served(Gateway):
             "VLLM_API_KEY": "sk-not-for-vllm",
             "CUDA_VISIBLE_DEVICES": "-1",
             "DRAIN_SECONDS": "30",
+            "LOG_FORMAT": "json",
+            "VLLM_EXTRA_ARGS": f"--max-num-seqs {self.most_at_once}",
+            **settings,
         }
 
     def __enter__(self) -> "Served":
@@ -62,6 +66,10 @@ class Served(Gateway):
         """What a person has seen so far."""
         return self.log_file.read_text()
 
+    def written_lines(self) -> list[str]:
+        """Those of the gateway and entrypoint.sh; the others are for people, or a library's."""
+        return [line for line in super().written_lines() if line.startswith('{"')]
+
     def family(self) -> list[psutil.Process]:
         """Every process below this one."""
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -76,24 +84,30 @@ class Served(Gateway):
     def metric(self, name: str, **labels: str) -> float:
         """The sum of vLLM's own samples of this name and these labels."""
         wanted = {f'{label}="{value}"' for label, value in labels.items()}
-        samples = SAMPLE.findall(self._ask_vllm("/metrics"))
+        samples = SAMPLE.findall(self.ask_vllm("GET", "/metrics").decode())
         return sum(float(v) for n, found, v in samples if n == name and wanted <= set(found.split(",")))
 
-    def _ask_vllm(self, path: str) -> str:
-        connection = http.client.HTTPConnection("vllm", timeout=10)
+    def ask_vllm(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """What vLLM answers when it is asked on its own socket."""
+        connection = http.client.HTTPConnection("vllm", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(self._socket_path())
-        connection.request("GET", path)
-        text = connection.getresponse().read().decode()
+        declared = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else json.dumps(body), declared)
+        answer = connection.getresponse().read()
         connection.close()
-        return text
+        return answer
 
     def _socket_path(self) -> str:
+        arguments = self.api_server().cmdline()
+        return arguments[arguments.index("--uds") + 1]
+
+    def api_server(self) -> psutil.Process:
+        """vLLM's process that listens."""
         for process in self.family():
             with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # vLLM runs short programs
-                arguments = process.cmdline()
-                if "--uds" in arguments:
-                    return arguments[arguments.index("--uds") + 1]
+                if "--uds" in process.cmdline():
+                    return process
         raise AssertionError("vLLM does not run")
 
     def stop_during_two_streams(self) -> None:

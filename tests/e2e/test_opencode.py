@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import shlex
 import subprocess
 from pathlib import Path
@@ -10,12 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.opencode import run_opencode
 from tests.e2e.served import Served
-from tests.local import ROOT
-
-MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
-OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode"
-SECONDS = 180
 
 
 class Project:
@@ -40,28 +35,7 @@ class Project:
 
     def run(self, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
         """The exit code and the events of one headless run."""
-        home = self.folder / "home"
-        environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "VLLM_API_KEY": key,
-            "NO_COLOR": "1",
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
-            "OPENCODE_DISABLE_MODELS_FETCH": "1",
-            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-            "npm_config_registry": "http://127.0.0.1:9",
-            **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
-        }
-        ended = subprocess.run(
-            [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
-            cwd=self.folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-        return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
+        return run_opencode(self.folder, prompt, key)
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""Run the real OpenCode, headless, in a folder with an opencode.json and a home of its own."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.local import ROOT
+
+MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode"
+SECONDS = 180
+
+
+def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the events of one run."""
+    home = folder / "home"
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "VLLM_API_KEY": key,
+        "NO_COLOR": "1",
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "npm_config_registry": "http://127.0.0.1:9",
+        **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
+    }
+    ended = subprocess.run(
+        [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
