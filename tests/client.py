@@ -39,6 +39,7 @@ class RawClient:
 
     def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.port: int = self.sock.getsockname()[1]
         self.buffer = b""
         self.status = 0
         self.headers: dict[str, str] = {}

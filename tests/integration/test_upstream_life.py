@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from tests.entrypoint import Entrypoint
@@ -16,6 +17,21 @@ ENDLESS = {"interval": 0.05, "events": 10_000, "before_head": 0}
 def readiness(gateway: Gateway) -> tuple[int, str]:
     reply = gateway.request("GET", "/health/ready")
     return reply.status, reply.json()["phase"]
+
+
+def test_an_upstream_that_is_gone_is_told_at_once(tmp_path: Any) -> None:
+    with ExitStack() as life:
+        upstream = life.enter_context(FakeVllmThread())
+        with Gateway(tmp_path, upstream.url) as gateway:
+            gateway.wait_ready()
+            life.close()
+            started = time.monotonic()
+
+            reply = gateway.chat()
+
+            assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
+            assert time.monotonic() - started < 1.0
+            wait_until(lambda: readiness(gateway) == (503, "upstream_unavailable"))
 
 
 def test_an_upstream_that_answers_no_probe_is_not_ready_until_it_does(tmp_path: Any) -> None:
