@@ -74,7 +74,10 @@ def test_requests_of_every_worker_count(start_gateway: Any) -> None:
 def test_bodies_that_wait_are_bounded_in_all(start_gateway: Any, framing: str) -> None:
     gateway = start_gateway(MAX_REQUEST_BYTES=1_000_000, MAX_BUFFERED_BYTES=1_500_000, WEB_CONCURRENCY=1)
     gateway.wait_ready()
-    with asks(gateway, user="x" * 900_000, fake={"before_head": 2}) as first, gateway.connect() as second:
+    with (
+        asks(gateway, user="x" * 900_000, fake={"before_head": 2, **ENDLESS}) as first,
+        gateway.connect() as second,
+    ):
         wait_until(lambda: gateway.request("GET", "/health/live").status == 200)
         body = json.dumps(chat_body(stream=True, user="y" * 900_000)).encode()
         if framing == "length":
