@@ -72,6 +72,7 @@ class RawClient:
             assert self._fill(), f"no head, only {self.buffer!r}"
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         first, *lines = head.decode("latin-1").split("\r\n")
+        assert first.startswith("HTTP/1.1 "), f"stray bytes before the head: {first!r}"
         self.status = int(first.split(" ")[1])
         pairs = (line.split(": ", 1) for line in lines)
         self.headers = {name.lower(): value for name, value in pairs}
@@ -85,7 +86,9 @@ class RawClient:
 
     def body(self) -> Iterator[bytes]:
         """Pieces of the body as they come; `is_whole` tells afterwards how it ended."""
-        if self.headers.get("transfer-encoding") == "chunked":
+        if self.status == 204:
+            self.is_whole = True
+        elif self.headers.get("transfer-encoding") == "chunked":
             yield from self._chunks()
         else:
             yield from self._plain()

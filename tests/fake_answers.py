@@ -40,6 +40,9 @@ class Script:
     done: bool = True
     status: int = 200
     body: str | None = None  # instead of a completion
+    raw: list[str] | None = (
+        None  # instead of a whole answer, head and all: bytes in latin-1, `interval` apart
+    )
     encoding: str = "utf-8"
     content_type: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -100,6 +103,11 @@ def data_event(content: Any, script: Script, name: str | None = None) -> bytes:
     return script.newline.join([*lines, f"data: {text}", "", ""]).encode()
 
 
+def word_of(number: int, script: Script) -> str:
+    """The text of one event."""
+    return WORDS[number % len(WORDS)] + " " + "x" * script.event_bytes
+
+
 def chat_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     """What vLLM streams for a chat completion; usage only when it was asked for."""
     base = {
@@ -111,11 +119,25 @@ def chat_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     events = []
     for index in range(asked.get("n") or 1):
         for number in range(script.events):
-            word = WORDS[number % len(WORDS)] + " " + "x" * script.event_bytes
-            choice = {"index": index, "delta": {"content": word}, "finish_reason": None}
+            delta = {"content": word_of(number, script)}
+            choice = {"index": index, "delta": delta, "finish_reason": None}
             events.append(data_event({**base, "choices": [choice]}, script))
         last = {"index": index, "delta": {"content": ""}, "finish_reason": script.finish_reason}
         events.append(data_event({**base, "choices": [last]}, script))
+    if (asked.get("stream_options") or {}).get("include_usage"):
+        usage = usage_of(asked, script)
+        events.append(data_event({**base, "choices": [], "usage": usage}, script))
+    return events + ([data_event("[DONE]", script)] if script.done else [])
+
+
+def completions_events(asked: dict[str, Any], script: Script) -> list[bytes]:
+    """What vLLM streams for a text completion; the last event of text carries the reason."""
+    base = {"id": "cmpl-1", "object": "text_completion", "created": 1763800000, "model": asked.get("model")}
+    events = []
+    for number in range(script.events):
+        reason = script.finish_reason if number == script.events - 1 else None
+        choice = {"index": 0, "text": word_of(number, script), "logprobs": None, "finish_reason": reason}
+        events.append(data_event({**base, "choices": [choice]}, script))
     if (asked.get("stream_options") or {}).get("include_usage"):
         usage = usage_of(asked, script)
         events.append(data_event({**base, "choices": [], "usage": usage}, script))
@@ -139,7 +161,7 @@ def messages_events(asked: dict[str, Any], script: Script) -> list[bytes]:
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     ]
     for number in range(script.events):
-        delta = {"type": "text_delta", "text": WORDS[number % len(WORDS)] + " "}
+        delta = {"type": "text_delta", "text": word_of(number, script)}
         steps.append({"type": "content_block_delta", "index": 0, "delta": delta})
     steps.append({"type": "content_block_stop", "index": 0})
     steps.append(
@@ -158,12 +180,15 @@ def responses_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     """An OpenAI Responses stream."""
     steps: list[dict[str, Any]] = [{"type": "response.created", "response": {"id": "resp_1"}}]
     for number in range(script.events):
-        word = WORDS[number % len(WORDS)] + " "
-        steps.append({"type": "response.output_text.delta", "delta": word})
+        steps.append({"type": "response.output_text.delta", "delta": word_of(number, script)})
     if script.done:
         usage = {"input_tokens": 7, "output_tokens": script.events}
         steps.append({"type": "response.completed", "response": {"id": "resp_1", "usage": usage}})
     return [data_event(step, script, step["type"]) for step in steps]
 
 
-API_EVENTS = {"/v1/messages": messages_events, "/v1/responses": responses_events}
+API_EVENTS = {
+    "/v1/completions": completions_events,
+    "/v1/messages": messages_events,
+    "/v1/responses": responses_events,
+}

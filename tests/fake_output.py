@@ -60,6 +60,16 @@ class Output:
         await self._write(body)
         await self._finish()
 
+    async def raw(self, pieces: list[str]) -> None:
+        """Bytes as they are, each piece in a write of its own, then the failure if there is one."""
+        for number, piece in enumerate(pieces):
+            if number:
+                await asyncio.sleep(self._script.interval)
+            self._writer.write(piece.encode("latin-1"))
+            await self._writer.drain()
+        if self._script.fail_after is not None:
+            await self._fail(b"")
+
     async def stream(self, events: list[bytes]) -> None:
         """Events at their interval, up to the scripted failure."""
         script = self._script

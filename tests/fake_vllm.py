@@ -17,8 +17,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_answers import API_EVENTS, WORDS, Script, chat_events, completion, models
+from tests.fake_answers import API_EVENTS, WORDS, Script, chat_events, models
 from tests.fake_output import Output, reset
+from tests.fake_plain import plain_answer
 
 
 @dataclass
@@ -56,7 +57,6 @@ class FakeVllm:
         self.open_connections = 0
         self.extra_head_line = ""  # before the framing of every completion
         self.models = (200, json.dumps(models()).encode())
-        self.drops: list[int] = []  # positions on a connection whose request gets no answer, once each
         self._connections = itertools.count()
 
     def sent(self, request_id: str) -> bytes:
@@ -68,14 +68,8 @@ class FakeVllm:
         connection = next(self._connections)
         self.open_connections += 1
         try:
-            for position in itertools.count():
-                request = await read_request(reader, connection)
-                if request is None:
-                    return
+            while request := await read_request(reader, connection):
                 self.received.append(request)
-                if position in self.drops and request.method == "POST":
-                    self.drops.remove(position)
-                    return
                 await self._answer_watched(request, reader, writer)
                 if writer.is_closing():
                     return
@@ -132,8 +126,10 @@ class FakeVllm:
         script = Script(**{**self.defaults, **asked.get("fake", {})})
         await asyncio.sleep(script.before_head)
         out = Output(writer, script, request.sent, self.extra_head_line)
-        if script.body is not None or not asked.get("stream"):
-            body = script.body or json.dumps(completion(asked, script))
+        if script.raw is not None:
+            await out.raw(script.raw)
+        elif script.body is not None or not asked.get("stream"):
+            body = script.body or json.dumps(plain_answer(request.target, asked, script))
             await out.plain(body.encode(script.encoding))
         else:
             await out.stream(API_EVENTS.get(request.target, chat_events)(asked, script))

@@ -9,7 +9,9 @@ import pytest
 
 from tests.entrypoint import Entrypoint
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
+from tests.fault_proxy import FaultProxy, Faults
 from tests.gateway import Gateway, wait_until
+from tests.truth import TruthOf, truth_finder
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,35 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) 
     with Gateway(tmp_path_factory.mktemp("gateway"), upstream.url) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(upstream: FakeVllmThread) -> Iterator[FaultProxy]:
+    """A way to the fake vLLM on which bytes can come to harm."""
+    with FaultProxy(upstream.port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def harmed(tmp_path_factory: pytest.TempPathFactory, proxy: FaultProxy) -> Iterator[Gateway]:
+    """A gateway of one worker that reaches the fake vLLM through the proxy."""
+    with Gateway(tmp_path_factory.mktemp("harmed"), proxy.url, WEB_CONCURRENCY=1) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture
+def faults(proxy: FaultProxy) -> Iterator[Faults]:
+    """What the proxy does to answers, for one test."""
+    proxy.faults = Faults()
+    yield proxy.faults
+    proxy.faults = Faults()
+
+
+@pytest.fixture(scope="session")
+def truth_of(harmed: Gateway, proxy: FaultProxy) -> TruthOf:
+    """The true answer of a case."""
+    return truth_finder(harmed, proxy)
 
 
 StartGateway = Callable[..., Gateway]

@@ -107,31 +107,6 @@ def test_a_probe_that_is_reset_does_not_end_the_probing(tmp_path: Path) -> None:
             gateway.wait_ready()
 
 
-def test_a_reused_connection_that_died_is_replaced_once(tmp_path: Path) -> None:
-    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
-        gateway.wait_ready()
-        upstream.fake.drops = [1]
-
-        reply = gateway.chat(user="retried")
-
-        assert reply.status == 200
-        assert len([r for r in upstream.fake.received if b"retried" in r.body]) == 2
-
-
-def test_a_new_connection_that_died_is_not_tried_again(tmp_path: Path) -> None:
-    with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1) as gateway:
-        gateway.wait_ready()
-        with ExitStack() as busy:
-            for _ in range(4):  # more than the probes can have left in the pool
-                busy.enter_context(gateway.open_chat(fake={"interval": 30}))
-            upstream.fake.drops = [0]
-
-            reply = gateway.chat(user="not-retried")
-
-    assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
-    assert len([r for r in upstream.fake.received if b"not-retried" in r.body]) == 1
-
-
 def test_a_model_list_that_is_refused_is_refused_as_it_was(tmp_path: Path) -> None:
     with FakeVllmThread() as upstream, Gateway(tmp_path, upstream.url) as gateway:
         gateway.wait_ready()

@@ -36,6 +36,48 @@ def test_chunks_decode_to_the_body_however_they_are_cut(
     assert decoder.surplus == bool(surplus)
 
 
+@st.composite
+def spelled_chunks(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A body, and one of the many ways to write it in chunks."""
+    parts = draw(pieces)
+    spelling = st.sampled_from([b"%x", b"%X", b"00%x"])
+    extension = st.sampled_from([b"", b";a", b' ;a="b"', b"\t; a=1;b"])
+    wire = b"".join(draw(spelling) % len(part) + draw(extension) + b"\r\n" + part + b"\r\n" for part in parts)
+    trailers = draw(st.lists(st.sampled_from([b"X-Sum: 1\r\n", b"Server-Timing: a;dur=1\r\n"]), max_size=2))
+    end = draw(st.sampled_from([b"0", b"000"])) + draw(extension) + b"\r\n"
+    return b"".join(parts), b"".join([wire, end, *trailers, b"\r\n"])
+
+
+@given(spelled_chunks(), st.lists(st.integers(1, 9), min_size=1))
+def test_every_spelling_of_chunks_decodes_to_the_body(spelled: tuple[bytes, bytes], sizes: list[int]) -> None:
+    body, wire = spelled
+    decoder = ChunkedDecoder()
+
+    assert b"".join(decoder.feed(piece) for piece in cuts(wire, sizes)) == body
+    assert (decoder.done, decoder.surplus) == (True, False)
+
+
+def verdict(wire: bytes, sizes: list[int]) -> str:
+    """What a decoder makes of these bytes in such pieces."""
+    decoder = ChunkedDecoder()
+    try:
+        for piece in cuts(wire, sizes):
+            decoder.feed(piece)
+    except UpstreamLost:
+        return "lost"
+    return "whole" if decoder.done else "unfinished"
+
+
+near_chunks = st.lists(
+    st.sampled_from([b"5", b"0", b"f;x", b"\r\n", b"\r", b"\n", b"hello", b" ", b"-1", b"\x00"]), max_size=12
+).map(b"".join)
+
+
+@given(near_chunks | st.binary(max_size=60), st.lists(st.integers(1, 5), min_size=1))
+def test_the_verdict_on_garbage_does_not_depend_on_how_it_is_cut(wire: bytes, sizes: list[int]) -> None:
+    assert verdict(wire, sizes) == verdict(wire, [len(wire) or 1])
+
+
 @given(pieces, st.integers(1, 200))
 def test_a_chunked_body_without_its_end_is_never_whole(parts: list[bytes], missing: int) -> None:
     wire = b"".join(map(encode_chunk, parts)) + LAST_CHUNK

@@ -35,6 +35,30 @@ def test_what_comes_out_early_is_whole_events(events: list[list[bytes]], end: by
         assert not passed or passed.endswith((end + end, b"\n\r\n", b"\r\r"))
 
 
+plain_lines = st.lists(
+    st.sampled_from([b"data: x", b"data:", b": ping", b"event: e"]), min_size=1, max_size=4
+)
+
+
+@given(
+    st.lists(plain_lines, min_size=1, max_size=6),
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    st.lists(st.integers(1, 40), min_size=1),
+)
+def test_after_every_piece_exactly_the_whole_events_have_left(
+    events: list[list[bytes]], end: bytes, sizes: list[int]
+) -> None:
+    written = [end.join([*event, b"", b""]) for event in events]
+    boundaries = [len(b"".join(written[:count])) for count in range(len(written) + 1)]
+    buffer = EventBuffer()
+    came = left = 0
+
+    for piece in cuts(b"".join(written), sizes):
+        came += len(piece)
+        left += len(buffer.feed(piece))
+        assert left == max(boundary for boundary in boundaries if boundary <= came)
+
+
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\n\r\n"])
 def test_an_event_leaves_with_the_last_byte_of_its_blank_line(end: bytes) -> None:
     buffer = EventBuffer()

@@ -1,0 +1,104 @@
+"""Which header fields of the upstream's answer reach the client."""
+
+from typing import Any
+
+import pytest
+
+from tests.client import RawClient
+from tests.gateway import Gateway
+from tests.oracle import END_MARKS, asked
+
+SECRET = "behind-the-gateway"
+STAY_BEHIND = (
+    "Alt-Svc", "Keep-Alive", "Location", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+    "Server", "Set-Cookie", "Set-Cookie2", "TE", "Trailer", "Trailers", "Upgrade", "Via", "X-Powered-By",
+    "X-Process-Time", "X-Request-Id", "Date",
+)  # fmt: skip
+PASS = {
+    "X-RateLimit-Limit-Requests": "60",
+    "x-ratelimit-remaining-tokens": "149984",
+    "OpenAI-Processing-Ms": "12",
+    "Retry-After": "3",
+    "X-Unknown": "a, b;c=\"d\"",
+    "ETag": 'W/"1"',
+}  # fmt: skip
+
+
+def heads(gateway: Gateway, stream: bool, **headers: str) -> RawClient:
+    """The client of an answer to which the upstream has added these fields."""
+    with gateway.connect() as client:
+        client.send_request("POST", "/v1/chat/completions", asked(stream, headers=headers))
+        assert client.read_head() == 200
+        client.read_body()
+        assert client.is_whole
+        return client
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", STAY_BEHIND)
+def test_what_is_of_the_hop_or_of_the_host_stays_behind(gateway: Gateway, name: str, stream: bool) -> None:
+    client = heads(gateway, stream, **{name: SECRET})
+
+    assert SECRET not in " ".join(client.headers.values())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_connection_names_stays_behind(gateway: Gateway, stream: bool) -> None:
+    client = heads(gateway, stream, **{"Connection": "keep-alive, X-Named", "X-Named": SECRET})
+
+    assert "x-named" not in client.headers
+    assert client.headers["connection"] == "keep-alive"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("name", PASS)
+def test_what_is_for_the_client_passes(gateway: Gateway, name: str, stream: bool) -> None:
+    client = heads(gateway, stream, **{name: PASS[name]})
+
+    assert client.headers[name.lower()] == PASS[name]
+
+
+@pytest.mark.parametrize(
+    ("stream", "content_type"),
+    [(True, "text/event-stream; charset=utf-8"), (False, "application/json"), (False, "text/plain; x=y")],
+)
+def test_the_content_type_passes_as_it_is(gateway: Gateway, stream: bool, content_type: str) -> None:
+    client = heads(gateway, stream, **{"content-type": content_type})
+
+    assert client.headers["content-type"] == content_type
+
+
+@pytest.mark.parametrize("target", END_MARKS)
+def test_an_event_stream_is_marked_as_not_to_be_buffered(gateway: Gateway, target: str) -> None:
+    body = asked(True, headers={"cache-control": "max-age=60"})
+
+    reply = gateway.post(target, body)
+
+    assert reply.headers["cache-control"] == "no-cache, no-transform"
+    assert reply.headers["x-accel-buffering"] == "no"
+
+
+def test_a_plain_answer_keeps_its_own_cache_control(gateway: Gateway) -> None:
+    client = heads(gateway, False, **{"cache-control": "private"})
+
+    assert client.headers["cache-control"] == "private"
+    assert "x-accel-buffering" not in client.headers
+
+
+def test_a_header_that_may_not_be_sent_is_left_out(gateway: Gateway) -> None:
+    reply = gateway.chat(fake={"headers": {"x-odd": "a\x01b", "x-even": "ab"}})
+
+    assert reply.status == 200
+    assert "x-odd" not in reply.headers
+    assert reply.headers["x-even"] == "ab"
+
+
+def test_a_cookie_of_the_upstream_is_never_sent_back(gateway: Gateway, received: Any) -> None:
+    with gateway.connect() as client:
+        for number in range(3):
+            body = asked(False, headers={"set-cookie": f"session={number}; Path=/"})
+            client.send_request("POST", "/v1/chat/completions", body)
+            client.read_head()
+            client.read_body()
+
+            assert "cookie" not in dict(received(client.request_id).headers)
