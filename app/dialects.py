@@ -54,12 +54,10 @@ class EventInspector(Inspector):
         return block.count(self.token_mark)
 
     def end(self) -> bytes:
-        """What was held, if the stream is whole with it."""
-        rest = self._pass(self._buffer.flush())
-        if not self._is_whole and self.failure is None:
+        """Nothing more: an event that was not finished is none, and a stream that ends with it is broken."""
+        if self.failure is None and (not self._is_whole or self._buffer.is_holding):
             self.failure = UpstreamLost()
-            return b""
-        return rest
+        return b""
 
     def failure_event(self, error: GatewayError) -> bytes:
         """An error event that stands alone, also after an event that was cut in the middle."""

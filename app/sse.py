@@ -33,6 +33,11 @@ class EventBuffer:
             self._hold(data[end:])
         return whole
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether the last event is unfinished."""
+        return self._size > 0
+
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
