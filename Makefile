@@ -3,10 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 4
+SECONDS ?= 600
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-.PHONY: serve demo test test-fast test-e2e check format lock clean gateway dev
+.PHONY: serve demo test test-fast test-e2e check measure soak format lock clean gateway dev
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -28,6 +29,12 @@ check: dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck entrypoint.sh .ci/run
+
+measure: dev ## what the gateway promises about streams, in figures; about five minutes
+	$(BIN)/python -m tests.measure
+
+soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
+	$(BIN)/python -m tests.measure.soak $(SECONDS)
 
 gateway dev:
 	@$(PYTHON) -m launch.environments $@

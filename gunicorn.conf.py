@@ -60,7 +60,7 @@ control_socket_disable = True
 logconfig_dict = logging_config(settings.log_format)
 accesslog = None
 
-SEND_BUFFER_BYTES = 64 * 1024  # else a client that does not read holds 2.8 MB of the kernel's
+SEND_BUFFER_BYTES = 48 * 1024  # else a client that does not read holds 2.8 MB of the kernel's
 
 
 def when_ready(server: Any) -> None:

@@ -15,7 +15,7 @@ from app.broken import UpstreamLost
 from app.errors import UpstreamError
 from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
 
-READ_BYTES = 65536
+READ_BYTES = 32 * 1024  # at once; so much of it waits for a client that does not read
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MAX_SMALL_BODY_BYTES = 1024 * 1024
 

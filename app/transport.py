@@ -95,6 +95,9 @@ class UnixConnection(PlainConnection):
         except OSError as error:
             sock.close()
             raise NewConnectionError(self, f"cannot connect: {error}") from error
+        except BaseException:  # the client left, or the wait was over
+            sock.close()
+            raise
         return sock
 
 

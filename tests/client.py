@@ -37,8 +37,12 @@ class Reply:
 class RawClient:
     """A socket, and just enough HTTP to see framing, timing and how a connection ends."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, receive_buffer: int = 0) -> None:
+        self.sock = socket.socket()
+        if receive_buffer:  # before connecting: what was offered to the peer once cannot be taken back
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(10)
+        self.sock.connect(("127.0.0.1", port))
         self.port: int = self.sock.getsockname()[1]
         self.buffer = b""
         self.status = 0

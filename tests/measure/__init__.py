@@ -1,0 +1,1 @@
+"""Programs that measure what the gateway promises: `python -m tests.measure --list`."""
