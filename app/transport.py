@@ -73,32 +73,64 @@ class _Tracked:
             pass
         raise StaleConnection
 
+    def _new_conn(self) -> socket.socket:
+        """A connected socket; urllib3's own would be left open when the client leaves meanwhile."""
+        try:
+            return self._reach()
+        except OSError as error:
+            raise NewConnectionError(self, f"cannot connect: {error}") from error  # type: ignore[arg-type]
 
-class PlainConnection(_Tracked, HTTPConnection):
+    def _reach(self) -> socket.socket:
+        raise NotImplementedError
+
+
+class _Tcp(_Tracked):
+    host: str
+    port: int
+
+    def _reach(self) -> socket.socket:
+        failure = OSError("no address")
+        found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        for family, _type, _protocol, _name, address in found:
+            try:
+                sock = connect(family, address)
+            except OSError as error:
+                failure = error
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return sock
+        raise failure
+
+
+class PlainConnection(_Tcp, HTTPConnection):
     """TCP without TLS."""
 
 
-class TlsConnection(_Tracked, HTTPSConnection):
+class TlsConnection(_Tcp, HTTPSConnection):
     """TCP with TLS."""
 
 
-class UnixConnection(PlainConnection):
+class UnixConnection(_Tracked, HTTPConnection):
     """HTTP over a Unix socket; the pool binds its path in a subclass."""
 
     socket_path = ""
 
-    def _new_conn(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(CONNECT_SECONDS)
-            sock.connect(self.socket_path)
-        except OSError as error:
+    def _reach(self) -> socket.socket:
+        return connect(socket.AF_UNIX, self.socket_path)
+
+
+def connect(family: int, address: Any) -> socket.socket:
+    """A socket that is connected, or none: not even when the wait for it is interrupted."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    is_connected = False
+    try:
+        sock.settimeout(CONNECT_SECONDS)
+        sock.connect(address)
+        is_connected = True
+    finally:
+        if not is_connected:
             sock.close()
-            raise NewConnectionError(self, f"cannot connect: {error}") from error
-        except BaseException:  # the client left, or the wait was over
-            sock.close()
-            raise
-        return sock
+    return sock
 
 
 class UpstreamAdapter(HTTPAdapter):
