@@ -4,9 +4,13 @@ from app.errors import GatewayError
 
 
 class BrokenStream(GatewayError):
-    """The answer ended early after its head was sent: an error event, then the cut."""
+    """The answer ended early after its head was sent: an error event, then the cut.
+
+    OpenCode 1.18 asks again when it reads `server_error` or `overloaded`; the cut it may see too late.
+    """
 
     status = 502
+    type = "server_error"
 
 
 class UpstreamLost(BrokenStream):
@@ -19,7 +23,6 @@ class UpstreamLost(BrokenStream):
 class IdleTimeout(BrokenStream):
     """The upstream sent nothing for too long."""
 
-    type = "timeout_error"
     code = "idle_timeout"
     message = "The model server stopped sending."
 

@@ -15,7 +15,7 @@ ANTHROPIC_TYPES = {
 def error_body(error: GatewayError, *, anthropic: bool = False) -> dict[str, Any]:
     """The error as OpenAI's clients read it, or as Anthropic's do."""
     if anthropic:
-        kind = ANTHROPIC_TYPES.get(error.status, error.type)
+        kind = ANTHROPIC_TYPES.get(error.status, error.type).replace("server_error", "api_error")
         return {"type": "error", "error": {"type": kind, "message": error.message}}
     return {
         "error": {

@@ -141,7 +141,7 @@ def test_opencode_asks_again_after_a_break_and_goes_on(
         broken.defaults = {}
         status, events = running.result()
 
-    assert len(asked(broken)) == 2
+    assert len(asked(broken)) == 2, events
     assert status == 0
     assert events[-1]["part"]["reason"] == "stop"
 

@@ -1,13 +1,14 @@
 """When a stream is whole in each API, and the few bytes that may change on the way."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.broken import IdleTimeout, UpstreamLost
+from app.broken import BrokenStream, IdleTimeout, ServerShutdown, UpstreamLost
 from app.dialects import ChatInspector, Inspector, MessagesInspector, ResponsesInspector
 from app.usage import Usage
 from tests.fake_answers import Script, chat_events, completion, messages_events, responses_events
@@ -35,6 +36,14 @@ def test_a_whole_chat_stream_passes_unchanged_however_it_is_cut(
     assert run(inspector, stream, tuple(sizes)) == stream
     assert inspector.failure is None
     assert inspector.usage == Usage(7, events, 3)
+
+
+@pytest.mark.parametrize("error", [UpstreamLost(), IdleTimeout(), ServerShutdown()])
+def test_opencode_reads_that_asking_again_may_help(error: BrokenStream) -> None:
+    """Its own words, of version 1.18.33; without one of them an error event is final."""
+    event = ChatInspector(choices=1, drop_usage=False).failure_event(error)
+
+    assert re.search(rb"overloaded|server_error", event)
 
 
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=5))
