@@ -50,7 +50,7 @@ def test_a_reader_that_stops_costs_no_request_and_lines_that_are_lost_are_counte
     os.set_blocking(reading, False)
     with piped as gateway:
         gateway.wait_ready()
-        for _ in range(4):  # until what is kept of the lines has no more room
+        for _ in range(6):  # until what is kept of the lines has no more room
             ask_often(gateway)
         taken = b""
         with suppress(BlockingIOError):
