@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from tests.fake_vllm import FakeVllmThread
-from tests.gateway import KEY, Gateway
+from tests.gateway import KEY, Gateway, wait_until
 
 MANY = 600  # lines of half a kilobyte: more than a pipe holds
 NOTHING = {"X-API-Key": KEY}
@@ -52,11 +52,15 @@ def test_a_reader_that_stops_costs_no_request_and_lines_that_are_lost_are_counte
         gateway.wait_ready()
         for _ in range(6):  # until what is kept of the lines has no more room
             ask_often(gateway)
-        taken = b""
-        with suppress(BlockingIOError):
-            while data := os.read(reading, 65536):
-                taken += data
-                gateway.request("GET", "/v1/models", headers=NOTHING)
+        taken = bytearray()
+
+        def is_told() -> bool:
+            with suppress(BlockingIOError):
+                taken.extend(os.read(reading, 65536))
+            gateway.request("GET", "/v1/models", headers=NOTHING)
+            return b"log lines were lost" in taken.rpartition(b"\n")[0]
+
+        wait_until(is_told, 20)
     os.close(piped.output)
     os.close(reading)
 
