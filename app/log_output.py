@@ -17,6 +17,7 @@ from contextlib import suppress
 
 MAX_PENDING_BYTES = 1024 * 1024
 STDOUT = 1
+READ_BYTES = 64 * 1024
 PUMP_SECONDS = 0.2  # how often kept lines are tried again while no new ones come
 
 
@@ -128,12 +129,15 @@ def pump(source: int, outlet: Outlet) -> None:
         if not select.select([source], [], [], patience)[0]:
             outlet.flush()
             continue
-        data = os.read(source, 65536)
-        *lines, rest = (rest + data).split(b"\n")
+        data = os.read(source, READ_BYTES)
+        lines = (rest + data).splitlines(keepends=True)  # a progress bar ends its with \r
+        is_cut = data and lines and lines[-1][-1:] not in (b"\n", b"\r") and len(lines[-1]) <= READ_BYTES
+        rest = lines.pop() if is_cut else b""
+        if lost := outlet.take_lost():
+            outlet.write_line(b"%d lines of this log were lost\n" % lost)
         for line in lines:
-            outlet.write_line(line + b"\n")
+            outlet.write_line(line)
         if not data:
-            outlet.write_line(rest)
             return
 
 

@@ -1,6 +1,7 @@
 """The outlet of log lines: in order, whole, and never waiting."""
 
 import os
+import re
 import resource
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.log_output import MAX_PENDING_BYTES, Outlet
+from app.log_output import MAX_PENDING_BYTES, Outlet, pump
 
 LINE = "x" * 999 + "\n"
 
@@ -89,6 +90,40 @@ def test_what_is_more_than_is_kept_is_counted_once_there_is_room(pipe: tuple[int
 
     assert outlet.take_lost() == MAX_PENDING_BYTES // len(LINE) + 200 - taken.count(b"\n")
     assert outlet.take_lost() == 0
+
+
+def pumped(pieces: list[bytes], pipe: tuple[int, int]) -> bytes:
+    """What comes out of `pump` for pieces that go in one by one."""
+    reading, writing = os.pipe()
+    for piece in pieces:
+        os.write(writing, piece)
+    os.close(writing)
+    pump(reading, Outlet(pipe[1]))
+    os.close(reading)
+    return drain(pipe[0])
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"one\n", b"two\n"], [b"10 %\r", b"20 %\r\n"], [b"no end"], [b"\n"], [], [b"x" * 60_000]]
+)
+def test_a_pump_passes_every_byte_and_adds_none(pieces: list[bytes], pipe: tuple[int, int]) -> None:
+    assert pumped(pieces, pipe) == b"".join(pieces)
+
+
+def test_a_pump_tells_how_many_lines_were_lost(pipe: tuple[int, int]) -> None:
+    outlet = Outlet(pipe[1])
+    for _ in range(MAX_PENDING_BYTES // len(LINE) + 200):
+        outlet.write(LINE)
+    while drain(pipe[0]):
+        outlet.flush()
+    reading, writing = os.pipe()
+    os.write(writing, b"next\n")
+    os.close(writing)
+
+    pump(reading, outlet)
+
+    assert re.fullmatch(rb"[1-9]\d* lines of this log were lost\nnext\n", drain(pipe[0]))
+    os.close(reading)
 
 
 def test_the_shared_pipe_itself_stays_as_it_was(pipe: tuple[int, int]) -> None:

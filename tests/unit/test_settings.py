@@ -76,6 +76,11 @@ def test_the_expectation_names_the_bounds_that_hold(keys_file: str) -> None:
         load_settings({"API_KEYS_FILE": keys_file, "STARTUP_HOLD_SECONDS": "3601"})
 
 
+def test_one_whole_request_has_to_fit_into_what_is_buffered() -> None:
+    with pytest.raises(SettingsError, match="MAX_BUFFERED_BYTES"):
+        load_settings({"MAX_REQUEST_BYTES": "1000", "MAX_BUFFERED_BYTES": "999"})
+
+
 @pytest.mark.parametrize("url", ["http://h", "http://h:1/", "https://h.example", "unix:///run/v.sock"])
 def test_each_kind_of_upstream_is_accepted(url: str, keys_file: str) -> None:
     assert load_settings({"API_KEYS_FILE": keys_file, "VLLM_BASE_URL": url}).vllm_base_url == url
