@@ -116,20 +116,21 @@ def test_a_whole_answer_gives_its_connection_back(
 
 
 @pytest.mark.parametrize(
-    ("setting", "seconds"), [("REQUEST_DEADLINE_SECONDS", 3.0), ("CLIENT_STALL_TIMEOUT_SECONDS", 8.0)]
+    ("setting", "limit", "seconds"),
+    # The deadline runs from the request's start: it has to leave time to fill the buffers before.
+    [("REQUEST_DEADLINE_SECONDS", 3, 6.0), ("CLIENT_STALL_TIMEOUT_SECONDS", 1, 8.0)],
 )
 def test_a_client_that_never_reads_is_cut_and_frees_the_upstream(
-    start_gateway: Any, fake: FakeVllm, setting: str, seconds: float
+    start_gateway: Any, fake: FakeVllm, setting: str, limit: int, seconds: float
 ) -> None:
-    gateway = start_gateway(**{setting: 1})
+    gateway = start_gateway(**{setting: limit})
     gateway.wait_ready()
-    script = {"events": 200, "event_bytes": 100_000}
+    script = {"events": 12, "event_bytes": 1_000_000}  # what is left of one fits into no buffer
     client, received = open_request(fake, gateway, f"never-reads-{setting}", stream=True, fake=script)
+    with client:
+        wait_until(lambda: received.client_left_at, seconds)
 
-    wait_until(lambda: received.client_left_at, seconds)
-
-    line = gateway.log_line(request_id=received.request_id)
-    assert line["outcome"] == "client_stalled"
-    with pytest.raises(ConnectionResetError):  # nothing of the answer stays in our send buffer
-        client.read_to_end()
-    client.sock.close()
+        line = gateway.log_line(request_id=received.request_id)
+        assert line["outcome"] == "client_stalled"
+        with pytest.raises(ConnectionResetError):  # nothing of the answer stays in our send buffer
+            client.read_to_end()
