@@ -1,5 +1,6 @@
 """Connections to the upstream: one pool over TCP, TLS or a Unix socket, as a `requests` adapter."""
 
+import select
 import socket
 import ssl
 import time
@@ -7,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from gevent.monkey import get_original
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -18,6 +20,7 @@ CONNECT_SECONDS = 2.0
 IDLE_SECONDS = 4.0
 POOL_SIZE = 1000  # connections kept; more may be open at once
 UNIX_HOST = "vllm"
+native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
 
 
 class StaleConnection(Exception):
@@ -39,8 +42,12 @@ class _Tracked:
 
     @property
     def is_connected(self) -> bool:
-        """urllib3 asks before it reuses a connection."""
-        return not self.is_stale and bool(super().is_connected)  # type: ignore[misc]
+        """urllib3 asks before it reuses a connection.
+
+        Its own look at the socket lets other greenlets run, and a client that left meanwhile would take
+        the connection out of the pool with nobody to close it.
+        """
+        return self.sock is not None and not self.is_stale and not has_something_to_say(self.sock)
 
     def connect(self) -> None:
         """Make the connection anew; urllib3 keeps the object when the socket is gone."""
@@ -117,6 +124,13 @@ class UnixConnection(_Tracked, HTTPConnection):
 
     def _reach(self) -> socket.socket:
         return connect(socket.AF_UNIX, self.socket_path)
+
+
+def has_something_to_say(sock: Any) -> bool:
+    """Whether an idle connection has bytes, an end or an error to read; returns at once."""
+    look = native_poll()
+    look.register(sock.fileno(), select.POLLIN)
+    return bool(look.poll(0))
 
 
 def connect(family: int, address: Any) -> socket.socket:

@@ -100,6 +100,22 @@ def test_a_hundred_abandoned_streams_leave_no_connection_behind(gateway: Gateway
     assert gateway.chat().status == 200
 
 
+def test_clients_that_leave_at_once_drop_no_pooled_connection(start_gateway: Any) -> None:
+    """One that nobody holds any more is closed by the garbage collector, which says so in the log."""
+    gateway = start_gateway(WEB_CONCURRENCY=1)
+    gateway.wait_ready()
+    for number in range(2000):
+        with gateway.connect() as client:
+            client.send_request("POST", "/v1/chat/completions", chat_body(stream=True))
+            if number % 4:
+                time.sleep(number % 16 / 10_000)  # not to wait for anything: to leave at many moments
+            else:
+                client.read_head()
+                client.read_body()
+
+    assert "Exception ignored" not in gateway.log_file.read_text()
+
+
 def test_a_whole_answer_gives_its_connection_back(
     gateway: Gateway, received: Callable[[str], Received]
 ) -> None:
