@@ -42,6 +42,22 @@ def test_a_server_that_hangs_is_not_ready_until_it_goes_on(served: Served) -> No
     served.wait_ready()
 
 
+def test_an_engine_that_hangs_behind_a_green_health_route_ends_the_instance(tmp_path: Path) -> None:
+    with Served(tmp_path, FIRST_BYTE_TIMEOUT_SECONDS="8", UPSTREAM_HANG_SECONDS="15") as served:
+        family = served.family()
+        engine_of(served).suspend()
+        with served.open_stream({**LONG, "stream": False}) as client:
+            client.sock.settimeout(30)
+            assert client.read_head() == 504
+
+        wait_until(lambda: readiness(served) == (503, "upstream_unavailable"), NOTICED_SECONDS)
+        served.ask_vllm("GET", "/health")  # which still answers
+        assert served.process.wait(60) == 1
+        _, alive = psutil.wait_procs(family, 5)
+        assert alive == []
+    assert served.log_lines(message="the model answers probes, but makes no tokens")
+
+
 def test_an_engine_that_dies_ends_its_streams_and_the_instance(tmp_path: Path) -> None:
     with Served(tmp_path) as served:
         family = served.family()
