@@ -24,6 +24,7 @@ MEASUREMENTS = (
     "drain",
     "broken",
     "first_byte",
+    "overload",
 )
 
 
