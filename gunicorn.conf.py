@@ -64,11 +64,10 @@ SEND_BUFFER_BYTES = 48 * 1024  # else a client that does not read holds 2.8 MB o
 
 
 def when_ready(server: Any) -> None:
-    """Before the first fork: cap what accepted sockets inherit, load the keys, watch for the end."""
+    """Before the first fork: cap what accepted sockets inherit, watch for the end."""
     INSTANCE.set("master_pid", server.pid)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    server.app.wsgi().extensions["monitor"].refresh_keys()
     for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(stop, lambda number, frame: begin_drain(server, number, frame))
 
@@ -106,9 +105,12 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the worker's share of the background duties."""
-    worker.wsgi.extensions["load"].slot = worker.slot
-    gevent.spawn(keep_running, worker.wsgi.extensions["monitor"].run)
+    """Start the worker's share of the background duties; its first client finds the keys read."""
+    extensions = worker.wsgi.extensions
+    extensions["load"].slot = worker.slot
+    for duty in ("monitor", "key_refresh"):
+        gevent.spawn(keep_running, extensions[duty].run)
+    extensions["key_refresh"].wait_for_first()
 
 
 def keep_running(duties: Callable[[], None]) -> None:

@@ -11,8 +11,10 @@ from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
 from app.hold import Hold
 from app.instance import INSTANCE, Instance
+from app.keys.commands import keys as key_commands
+from app.keys.refresh import KeyRefresh
 from app.keys.shared import SharedKeys
-from app.keys.stores import FileStore
+from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
 from app.routes import speaks_anthropic
@@ -34,17 +36,17 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     upstream = Upstream(settings.vllm_base_url)
-    keys = SharedKeys(FileStore(settings.api_keys_file or ""), instance)
+    keys = SharedKeys(open_store(settings), instance)
     startup = Startup(settings, instance)
     watch = UpstreamWatch(settings, upstream, instance)
-    monitor = Monitor(settings, upstream, keys, watch, startup)
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
     app.extensions.update(
         settings=settings,
         instance=instance,
         keys=keys,
-        monitor=monitor,
+        key_refresh=KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
+        monitor=Monitor(settings, upstream, watch, startup),
         load=load,
         proxy=proxy.Proxy(settings, upstream, hold, load),
         models=models.Models(upstream, hold),
@@ -55,6 +57,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         app.register_blueprint(blueprint)
     _register_answers(app)
     app.cli.add_command(write_opencode_config)
+    app.cli.add_command(key_commands)
     return app
 
 

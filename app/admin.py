@@ -1,36 +1,106 @@
 """The admin blueprint: what an operator may ask of a running gateway."""
 
 import logging
-from dataclasses import asdict
+import time
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, g
+from flask import Blueprint, Response, current_app, g, request
 
-from app.errors import ReloadFailed
-from app.keys.records import KeyFileError
+from app.errors import InvalidField, ReloadFailed, StoreSilent
+from app.keys.errors import KeyStoreError, StoreUnavailable
+from app.keys.records import KeyRecord
 from app.keys.shared import SharedKeys
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 log = logging.getLogger("gateway.admin")
+MAX_VERSION_DIGITS = 9
 
 
 @bp.route("/reload-keys", methods=["GET", "POST"])
 def reload_keys() -> Response:
     """Read the keys again; when this answers, every worker of the instance uses the new set."""
     keys: SharedKeys = current_app.extensions["keys"]
+    version = _wanted_version(request.args.getlist("version"), has_versions=keys.store.has_versions)
+    before = keys.report.version
     try:
-        result = keys.reload(strict=True)
-    except KeyFileError as error:
+        result = keys.reload(strict=True, version=version)
+    except KeyStoreError as error:
         log.warning("keys not reloaded", extra={"reason": str(error), "by": g.principal.name})
-        raise ReloadFailed(f"The old keys stay in use: {error}.") from error
-    log.info(
-        "keys reloaded",
-        extra={"generation": result.generation, "keys": result.keys, "by": g.principal.name},
-    )
+        kind = StoreSilent if isinstance(error, StoreUnavailable) else ReloadFailed
+        raise kind(f"The old keys stay in use: {error}.", {"reloaded": False, **_in_use(keys)}) from error
+    by = {"by": g.principal.name, "version_before": before, "reason": result.reason}
+    log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.changes, **by})
     refresh = current_app.extensions["settings"].api_keys_refresh_seconds
-    content = {
-        "reloaded": True,
-        **asdict(result),
-        "note": f"Other instances follow within {refresh:g} seconds.",
+    note = f"Other instances follow within {refresh:g} seconds."
+    return _json({**msgspec.to_builtins(result), **_in_use(keys), "note": note})
+
+
+@bp.get("/status")
+def status() -> Response:
+    """What this instance serves, and with which keys; no secrets."""
+    health, keys = current_app.extensions["health"], current_app.extensions["keys"]
+    load = current_app.extensions["load"]
+    now = time.time()
+    records = sorted(keys.ring.by_digest.values(), key=lambda record: (record.name, record.key_id))
+    report = keys.report
+    return _json(
+        {
+            "phase": health.phase(),
+            "startup_seconds": health.startup_seconds(),
+            "requests_in_flight": load.requests,
+            "keys": {
+                "store": keys.store.kind,
+                **_in_use(keys),
+                "failure": report.failure,
+                "problems": report.problems,
+                "warnings": report.warnings,
+                "list": [_describe(record, keys, now) for record in records],
+            },
+        }
+    )
+
+
+def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:
+    if not given:
+        return None
+    number = given[0]
+    if not has_versions:
+        raise InvalidField("A key file has no versions; leave the version out.", param="version")
+    if len(given) > 1 or not (number.isascii() and number.isdecimal() and len(number) <= MAX_VERSION_DIGITS):
+        raise InvalidField("The version must be one whole number.", param="version")
+    return int(number)
+
+
+def _in_use(keys: SharedKeys) -> dict[str, Any]:
+    age = keys.age
+    return {
+        "version": keys.report.version,
+        "generation": keys.generation,
+        "keys": len(keys.ring.by_digest),
+        "names": len({record.name for record in keys.ring.by_digest.values()}),
+        "age_seconds": None if age is None else round(age, 1),
     }
-    return Response(msgspec.json.encode(content), content_type="application/json")
+
+
+def _describe(record: KeyRecord, keys: SharedKeys, now: float) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "id": record.key_id,
+        "state": record.state(now),
+        "scopes": record.scopes,
+        "not_before": _as_text(record.not_before or None),
+        "expires": _as_text(record.expires),
+        "last_used": _as_text(keys.last_used(bytes.fromhex(record.digest))),
+    }
+
+
+def _as_text(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
+def _json(content: dict[str, Any]) -> Response:
+    response = Response(msgspec.json.encode(content), content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -16,6 +16,8 @@ from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
+LACKS_ADMIN = "This API key lacks the scope admin."
+NO_ADMIN_YET = f"{LACKS_ADMIN} No key has it yet: make one with `flask --app wsgi keys add --scope admin`."
 JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key."
 
 
@@ -54,6 +56,7 @@ def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) 
         g.principal = find_principal(request.headers, ring)
         record.key_name, record.key_id = g.principal.name, g.principal.key_id
         record.key_source = g.principal.source
+        keys.note_use(g.principal.secret)
         check_scope(g.principal, route, ring)
 
 
@@ -104,8 +107,9 @@ def check_scope(principal: Principal, route: Route, ring: Ring) -> None:
     """Raises InsufficientScope where this key may not use this route."""
     if route.access is Access.INFERENCE and "inference" not in principal.scopes:
         raise InsufficientScope("This API key lacks the scope inference.")
-    if route.access is Access.RELOAD and ring.has_admin and "admin" not in principal.scopes:
-        raise InsufficientScope("This API key lacks the scope admin.")
+    is_for_admins = route.access is Access.ADMIN or (route.access is Access.RELOAD and ring.has_admin)
+    if is_for_admins and "admin" not in principal.scopes:
+        raise InsufficientScope(LACKS_ADMIN if ring.has_admin else NO_ADMIN_YET)
 
 
 def _needs_host(current: Request) -> bool:

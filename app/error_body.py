@@ -25,7 +25,8 @@ def error_body(error: GatewayError, *, anthropic: bool = False) -> dict[str, Any
             "type": error.type,
             "param": error.param,
             "code": error.code,
-        }
+        },
+        **error.details(),
     }
 
 

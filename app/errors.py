@@ -11,7 +11,7 @@ GatewayError
 ├── MethodNotAllowed 405
 ├── RequestTimeout 408         head or body came too slowly
 ├── RequestTooLarge 413, UnsupportedMediaType 415
-├── ReloadFailed 502           the key store could not be read or used
+├── ReloadFailed 502           the key store cannot be used; StoreSilent 503: does not answer
 ├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
 ├── Unavailable 503            not now, but soon: see unavailable.py
 ├── UpstreamTimeout 504
@@ -19,7 +19,7 @@ GatewayError
 
 4xx texts hold no client's value and no digits: OpenCode 1.18 retries what holds "500" or "429"."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
@@ -37,6 +37,10 @@ class GatewayError(Exception):
 
     def headers(self) -> dict[str, str]:
         """Response headers that belong to this error."""
+        return {}
+
+    def details(self) -> dict[str, Any]:
+        """Members of the answer beside `error`, for programs."""
         return {}
 
 
@@ -180,6 +184,24 @@ class ReloadFailed(GatewayError):
     status = 502
     code = "reload_failed"
     message = "The keys could not be read again; the old set stays in use."
+
+    def __init__(self, message: str, details: dict[str, Any]) -> None:
+        super().__init__(message)
+        self._details = details
+
+    def details(self) -> dict[str, Any]:
+        """Which set is in use, and how old it is."""
+        return self._details
+
+
+class StoreSilent(ReloadFailed):
+    """The key store did not answer; the old set stays."""
+
+    status = 503
+
+    def headers(self) -> dict[str, str]:
+        """As every 503."""
+        return {"Retry-After": "5"}
 
 
 class UpstreamError(GatewayError):

@@ -1,4 +1,4 @@
-"""What all workers of one instance share: one page of memory, and the key set beside it.
+"""What all workers of one instance share: words and longer contents in shared memory, and a lock.
 
 The master maps it before it forks, so every worker, also one forked later, sees the same bytes.
 """
@@ -7,18 +7,20 @@ import fcntl
 import heapq
 import mmap
 import os
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gevent import sleep
 
+from app.shared_blob import SharedBlob
+
 PAGE_BYTES = 4096
 SLOTS = 1024  # of workers: twice the most that may be configured, since a reload runs old and new ones
 LOAD_BYTES = 2 * 8 * SLOTS
-KEYS_START = PAGE_BYTES + LOAD_BYTES
-KEYS_BYTES = 16 * 1024 * 1024  # one serialised key set; memory that is never written costs nothing
+KEYS_BYTES = 32 * 1024 * 1024  # one serialised key set
+KEY_REPORT_BYTES = 256 * 1024  # how the last reading went
+KEY_PLACES = 2 * 65_536  # twice the keys that a set may have: those of the set before keep their places
 LOCK_RETRY_SECONDS = 0.005
 
 
@@ -40,6 +42,8 @@ class Instance:
         "upstream_is_up",
         "probe_due",
         "refresh_due",
+        "refresh_failures",
+        "reminder_due",
         "warm_up_due",
         "slots_used",
         "master_pid",
@@ -52,13 +56,15 @@ class Instance:
     )
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, KEYS_START + 2 * KEYS_BYTES)
-        view = memoryview(self._memory)
+        view = memoryview(mmap.mmap(-1, PAGE_BYTES + LOAD_BYTES))
         self._words = view[: 8 * len(self.FIELDS)].cast("d")
-        self._generation = view[2048:2056].cast("Q")
         load = view[PAGE_BYTES : PAGE_BYTES + LOAD_BYTES].cast("Q")
         self.requests, self.body_bytes = load[:SLOTS], load[SLOTS:]  # by slot: see load.py
         self._free_slots = list(range(SLOTS))  # a heap; the master's
+        self.key_set = SharedBlob(KEYS_BYTES)
+        self.key_report = SharedBlob(KEY_REPORT_BYTES)
+        # By the place of a key: when it was last used, in seconds since the epoch; 0.0 for never.
+        self.key_used = memoryview(mmap.mmap(-1, 8 * KEY_PLACES)).cast("d")
         self._index = {name: position for position, name in enumerate(self.FIELDS)}
         self._lock_file = os.memfd_create("gateway-lock")
         self.set("started_at", time.monotonic())
@@ -101,35 +107,6 @@ class Instance:
         """The worker of this slot has ended, however; only the master calls this."""
         self.requests[slot] = self.body_bytes[slot] = 0
         heapq.heappush(self._free_slots, slot)
-
-    @property
-    def key_generation(self) -> int:
-        """How often a key set was published; 0 while there is none."""
-        return self._generation[0]
-
-    def publish_keys(self, snapshot: bytes) -> None:
-        """Make a serialised key set current for every worker.
-
-        Call it inside `lock`. Two slots take turns, so that a reader of the current set is never
-        disturbed by the next one.
-        """
-        if len(snapshot) > KEYS_BYTES - 8:
-            raise ValueError("the key set is too large")
-        generation = self._generation[0] + 1
-        start = KEYS_START + (generation & 1) * KEYS_BYTES
-        self._memory[start : start + 8] = struct.pack("Q", len(snapshot))
-        self._memory[start + 8 : start + 8 + len(snapshot)] = snapshot
-        self._generation[0] = generation
-
-    def read_keys(self) -> tuple[int, bytes]:
-        """The current generation and its serialised set."""
-        while True:
-            generation = self._generation[0]
-            start = KEYS_START + (generation & 1) * KEYS_BYTES
-            (length,) = struct.unpack("Q", self._memory[start : start + 8])
-            snapshot = self._memory[start + 8 : start + 8 + min(length, KEYS_BYTES)]
-            if self._generation[0] == generation:
-                return generation, snapshot
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -18,9 +18,14 @@ class Load:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
 
+    @property
+    def requests(self) -> int:
+        """How many are in flight at this moment."""
+        return sum(self._instance.requests[: self._instance.slots_used])
+
     def enter(self) -> "Share":
         """Take one more request. Raises Overloaded when there are enough of them."""
-        if sum(self._instance.requests[: self._instance.slots_used]) >= self._max_requests:
+        if self.requests >= self._max_requests:
             raise Overloaded
         self._instance.requests[self.slot] += 1
         return Share(self)

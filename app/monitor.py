@@ -1,13 +1,10 @@
-"""Background duties that one worker of the instance does for all: probing, refreshing keys."""
+"""Watching the upstream: the background duty that one worker of the instance does for all."""
 
 import logging
-import random
 import time
 
 import gevent
 
-from app.keys.records import KeyFileError
-from app.keys.shared import SharedKeys
 from app.settings import Settings
 from app.startup import IMPORT, LOADING, READY, WARM_UP, WEIGHTS, Startup
 from app.upstream import Upstream
@@ -21,18 +18,16 @@ log = logging.getLogger("gateway.monitor")
 
 
 class Monitor:
-    """Has the upstream watched, follows its start, and keeps the key set fresh."""
+    """Has the upstream watched, and follows its start."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, keys: SharedKeys, watch: UpstreamWatch, startup: Startup
+        self, settings: Settings, upstream: Upstream, watch: UpstreamWatch, startup: Startup
     ) -> None:
         self._upstream = upstream
-        self._keys = keys
         self._watch = watch
         self._instance = watch.instance
         self._startup = startup
         self._warms_up = settings.warm_up
-        self._refresh_seconds = settings.api_keys_refresh_seconds
 
     def run(self) -> None:
         """The duties of one worker, for ever; start it in a greenlet after the fork."""
@@ -44,7 +39,6 @@ class Monitor:
                     self._follow_start(is_up)
             self._watch.verify()
             self._watch.end_if_hung()
-            self.refresh_keys()
             self._upstream.close_idle()
             gevent.sleep(TICK_SECONDS)
 
@@ -70,24 +64,3 @@ class Monitor:
             self._startup.begin(READY)
         else:
             log.warning("warm-up failed; it will be tried again")
-
-    def refresh_keys(self) -> None:
-        """Read the key store again if its time has come; on failure the set before stays."""
-        jittered = self._refresh_seconds * random.uniform(0.9, 1.1)
-        if not self._instance.claim("refresh_due", jittered):
-            return
-        try:
-            result = self._keys.reload(strict=self._keys.are_loaded)
-        except KeyFileError as error:
-            log.warning("keys not refreshed", extra={"reason": str(error)})
-            return
-        if result.added or result.removed or result.problems:
-            log.info(
-                "keys refreshed",
-                extra={
-                    "generation": result.generation,
-                    "added_names": result.added,
-                    "removed_names": result.removed,
-                    "problems": result.problems,
-                },
-            )

@@ -19,11 +19,12 @@ class Api(Enum):
 
 
 class Access(Enum):
-    """Who may call a route. RELOAD is admin, or any key while the set knows no admin."""
+    """Who may call a route. RELOAD is for admins too, or for any key while the set knows no admin."""
 
     PUBLIC = "public"
     INFERENCE = "inference"
     RELOAD = "reload"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ OWN = (
     Route("GET", "/health/startup", Access.PUBLIC),
     Route("GET", "/admin/reload-keys", Access.RELOAD),
     Route("POST", "/admin/reload-keys", Access.RELOAD),
+    Route("GET", "/admin/status", Access.ADMIN),
 )
 
 

@@ -15,10 +15,13 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Workers = Annotated[int, Meta(ge=1, le=256)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Project = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{1,62}$")]
+SecretName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
 ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 
 USERINFO = re.compile(r"//[^/]*@")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
 
 EXPECTED = {
@@ -33,6 +36,9 @@ EXPECTED = {
     "LOG_FORMAT": "json or text",
     "VLLM_BASE_URL": "http://host[:port], https://host[:port] or unix:///path (of at most 107 bytes)",
     "API_KEYS_FILE": "the path of a readable JSON file",
+    "GCP_PROJECT": "the id or number of a Google Cloud project",
+    "API_KEYS_SECRET_NAME": "the name of a secret: letters, digits, - and _",
+    "SECRET_MANAGER_ENDPOINT": "https://host[:port], or http:// on this machine",
     "MODEL_NAME": "a Hugging Face id such as Qwen/Qwen3-8B",
     "MODEL_PATH": "the path of a folder with the model's weights",
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
@@ -58,6 +64,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     web_concurrency: Workers = 2
     vllm_base_url: str = "http://127.0.0.1:8000"
     api_keys_file: str | None = None
+    gcp_project: Project | None = None
+    api_keys_secret_name: SecretName = "vllm-api-keys"  # noqa: S105  a name
+    secret_manager_endpoint: str | None = None
     api_keys_refresh_seconds: Seconds = 60.0
     trusted_proxy_hops: Count = 0
     first_byte_timeout_seconds: Seconds = 290.0
@@ -95,7 +104,7 @@ def server_settings() -> Settings:
     Read once: reloading gunicorn's configuration cannot fail on them. Raises SettingsError.
     """
     settings = process_settings()
-    check_key_source(settings, os.environ)
+    check_key_source(settings)
     return settings
 
 
@@ -117,6 +126,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     _check_upstream(settings.vllm_base_url)
     if settings.max_buffered_bytes < settings.max_request_bytes:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
+    _check_endpoint(settings.secret_manager_endpoint)
     _check_model(settings)
     return settings
 
@@ -142,6 +152,14 @@ def _check_upstream(url: str) -> None:
         raise _refusal("VLLM_BASE_URL", url)
 
 
+def _check_endpoint(url: str | None) -> None:
+    """Keys come from there, so in clear text only from this machine."""
+    parts = urlsplit(url or "https://default")
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not (is_safe and parts.hostname and parts.path in ("", "/")) or parts.query or "@" in parts.netloc:
+        raise _refusal("SECRET_MANAGER_ENDPOINT", url or "")
+
+
 def _check_model(settings: Settings) -> None:
     if settings.model_path is not None and not os.path.isdir(settings.model_path):
         raise _refusal("MODEL_PATH", settings.model_path)
@@ -151,15 +169,15 @@ def _check_model(settings: Settings) -> None:
         raise _refusal("VLLM_EXTRA_ARGS", settings.vllm_extra_args) from None
 
 
-def check_key_source(settings: Settings, environ: Mapping[str, str]) -> None:
+def check_key_source(settings: Settings) -> None:
     """Refuse to serve without keys: that is never what was meant. Raises SettingsError."""
     path = settings.api_keys_file
+    if path is None and settings.gcp_project is not None:
+        return
     if path is None:
-        hint = "GCP_PROJECT is set, but" if environ.get("GCP_PROJECT") else "No key source is set:"
         raise SettingsError(
-            f"{hint} this version reads keys from a local file only; set API_KEYS_FILE to "
-            f"{EXPECTED['API_KEYS_FILE']}, for example one holding "
-            '{"my-client": "a long random key"}.'
+            f"No key source is set: set API_KEYS_FILE to {EXPECTED['API_KEYS_FILE']}, for example one "
+            'holding {"my-client": "a long random key"}, or GCP_PROJECT to the project of the secret.'
         )
     if not (os.path.isfile(path) and os.access(path, os.R_OK)):
         raise _refusal("API_KEYS_FILE", path)

@@ -1,4 +1,4 @@
-"""The key file's format: from its bytes to checked records that hold only digests."""
+"""One entry of the key file: from what stands there to a checked record that holds only a digest."""
 
 import hashlib
 import re
@@ -8,17 +8,23 @@ from typing import Any
 
 import msgspec
 
-from app.strict_json import decode_object
+from app.keys.new_key import has_wrong_checksum
 
 MAX_KEY_BYTES = 512
-MAX_FILE_BYTES = 8 * 1024 * 1024
+MAX_ID_CHARS, MAX_NAME_CHARS = 64, 128
 DEFAULT_SCOPES = ("inference",)
+KNOWN_FIELDS = frozenset(
+    ("key", "digest", "id", "scopes", "not_before", "expires", "disabled")
+    + ("created", "ending", "limits", "note", "owner")
+)
+GUESSABLE_CHARS = 20  # a shorter key may be one that a person thought up
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-PLACEHOLDERS = frozenset(("changeme", "change-me", "your-api-key", "sk-...", "sk-…", "todo"))
-
-
-class KeyFileError(Exception):
-    """The file as a whole cannot be used; the text names entries, never keys."""
+PLACEHOLDER = re.compile(
+    r"(?:sk[-_])?(?:x+|\.+|…|\*+|<.*>|\$\{.*\}|(?:change|replace)[-_ ]?(?:me|this|it)\b.*|your[-_ ].*"
+    r"|todo|placeholder|example|api[-_]?key|secret|password|test|none|null)",
+    re.IGNORECASE | re.DOTALL,
+)
+LOOKS_LIKE_A_KEY = re.compile(r"(?:sk|vgw)[-_]\S{12,}")
 
 
 class EntryError(Exception):
@@ -41,12 +47,13 @@ class KeyRecord(msgspec.Struct, frozen=True):
         in_time = self.not_before <= now and (self.expires is None or now < self.expires)
         return in_time and not self.disabled
 
-
-class KeyFile(msgspec.Struct, frozen=True):
-    """What a file held: usable records, and a sentence for each entry that was left out."""
-
-    records: list[KeyRecord]
-    problems: list[str] = []
+    def state(self, now: float) -> str:
+        """`active`, `disabled`, `expired` or `not yet valid`."""
+        if self.disabled:
+            return "disabled"
+        if self.expires is not None and self.expires <= now:
+            return "expired"
+        return "active" if self.is_active(now) else "not yet valid"
 
 
 def digest_of(key: bytes) -> str:
@@ -54,63 +61,47 @@ def digest_of(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-def parse_key_file(data: bytes) -> KeyFile:
-    """Read `{name: entry}`; an entry is a key, a rich object, or a list of either.
-
-    Raises KeyFileError when the file is no such object or has no usable key.
-    """
-    if len(data) > MAX_FILE_BYTES:
-        raise KeyFileError("the key file is larger than 8 MiB")
-    try:
-        entries = decode_object(data.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError:
-        raise KeyFileError("the key file is not one JSON object with distinct names") from None
-    records: list[KeyRecord] = []
-    problems: list[str] = []
-    for name, entry in entries.items():
-        try:
-            records.extend(_read_name(name, entry))
-        except EntryError as error:
-            problems.append(f"entry {name!r}: {error}")
-    records, shared = _without_shared_keys(records)
-    problems += shared
-    if not records:
-        detail = "; ".join(problems) or "it is empty"
-        raise KeyFileError(f"the key file has no usable key: {detail}")
-    return KeyFile(records, problems)
-
-
-def _read_name(name: str, entry: Any) -> Iterator[KeyRecord]:
-    if not name.strip():
-        raise EntryError("the name is blank")
-    for member in entry if isinstance(entry, list) else [entry]:
-        if isinstance(member, str):
-            yield _record(name, {"key": member})
-        elif isinstance(member, dict):
-            yield _record(name, member)
-        else:
-            raise EntryError("expected a key, an object or a list of them")
-
-
-def _record(name: str, entry: dict[str, Any]) -> KeyRecord:
+def read_entry(name: str, entry: Any) -> KeyRecord:
+    """The record of one key: a text, or an object. Raises EntryError."""
+    check_name(name)
+    if isinstance(entry, str):
+        entry = {"key": entry}
+    if not isinstance(entry, dict):
+        raise EntryError("expected a key, an object or a list of them")
     digest = _read_digest(entry)
-    key_id = entry.get("id", "k_" + digest[:8])
     scopes = entry.get("scopes", list(DEFAULT_SCOPES))
-    if not (isinstance(key_id, str) and key_id.strip()):
-        raise EntryError("id must be a text")
     if not (isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes)):
         raise EntryError("scopes must be a list of texts")
     if not isinstance(entry.get("disabled", False), bool):
         raise EntryError("disabled must be true or false")
     return KeyRecord(
         name=name,
-        key_id=key_id,
+        key_id=_read_id(entry, "k_" + digest[:8]),
         digest=digest,
         scopes=tuple(scopes),
         not_before=_read_time(entry, "not_before") or 0.0,
         expires=_read_time(entry, "expires"),
         disabled=entry.get("disabled", False),
     )
+
+
+def check_name(name: str) -> None:
+    """Raises EntryError for what cannot be the name of a key's holder."""
+    if not name.strip():
+        raise EntryError("the name is blank")
+    if len(name) > MAX_NAME_CHARS:
+        raise EntryError(f"the name is longer than {MAX_NAME_CHARS} characters")
+    if LOOKS_LIKE_A_KEY.match(name):
+        raise EntryError("the name looks like a key; the name stands before the colon, the key behind it")
+
+
+def _read_id(entry: dict[str, Any], default: str) -> str:
+    key_id = entry.get("id", default)
+    if not (isinstance(key_id, str) and key_id.strip() and len(key_id) <= MAX_ID_CHARS):
+        raise EntryError(f"id must be a text of at most {MAX_ID_CHARS} characters")
+    if LOOKS_LIKE_A_KEY.match(key_id):
+        raise EntryError("the id looks like a key; ids are shown in lists and logs")
+    return key_id
 
 
 def _read_digest(entry: dict[str, Any]) -> str:
@@ -124,10 +115,12 @@ def _read_digest(entry: dict[str, Any]) -> str:
         return match[1]
     if not isinstance(key, str) or not key.strip() or key != key.strip():
         raise EntryError("the key is not a text, is blank, or has spaces around it")
-    if key.lower() in PLACEHOLDERS:
+    if PLACEHOLDER.fullmatch(key):
         raise EntryError("the key is a placeholder")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise EntryError(f"the key is longer than {MAX_KEY_BYTES} bytes")
+    if has_wrong_checksum(key):
+        raise EntryError("the key was cut or mistyped: its last six characters do not fit the rest")
     return digest_of(key.encode())
 
 
@@ -144,13 +137,12 @@ def _read_time(entry: dict[str, Any], field: str) -> float | None:
     return moment.timestamp()
 
 
-def _without_shared_keys(records: list[KeyRecord]) -> tuple[list[KeyRecord], list[str]]:
-    """A key under two names belongs to nobody; twice under one name it counts once."""
-    by_digest: dict[str, KeyRecord] = {}
-    names: dict[str, set[str]] = {}
-    for record in records:
-        by_digest.setdefault(record.digest, record)
-        names.setdefault(record.digest, set()).add(record.name)
-    shared = {digest for digest, holders in names.items() if len(holders) > 1}
-    problems = [f"entries {sorted(names[digest])} hold the same key" for digest in sorted(shared)]
-    return [record for digest, record in by_digest.items() if digest not in shared], problems
+def risks_of(entry: Any) -> Iterator[str]:
+    """A sentence for each thing that is wrong with an entry that can be used."""
+    key = entry if isinstance(entry, str) else entry.get("key")
+    if key is not None and len(key) < GUESSABLE_CHARS:
+        yield f"the key has fewer than {GUESSABLE_CHARS} characters and may be guessed"
+    if not isinstance(entry, str):
+        for field in sorted(entry.keys() - KNOWN_FIELDS):
+            shown = "of one field" if LOOKS_LIKE_A_KEY.match(field) else repr(field)
+            yield f"the name {shown} is not known and has no effect"

@@ -1,26 +1,69 @@
 """The key set of the whole instance, as one worker sees it."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
+import gevent
 import msgspec
+from gevent.threadpool import ThreadPool
 
 from app.instance import Instance
-from app.keys.records import KeyFileError, KeyRecord, parse_key_file
+from app.keys.errors import KeyFileError, KeyStoreError, StoreUnavailable
+from app.keys.key_file import MOST_SENTENCES, KeyFile, listed, parse_key_file
+from app.keys.key_store import KeyStore
+from app.keys.records import KeyRecord
 from app.keys.ring import Ring
-from app.keys.stores import KeyStore
 
-SNAPSHOT = msgspec.json.Decoder(list[KeyRecord])
+STORE_SECONDS = 10.0  # for one reading, retries included
+WENT_BACK = "the store gave an older version than the one in use"
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """What a reload changed, by key name."""
+class KeySet(msgspec.Struct, frozen=True, array_like=True):
+    """What workers exchange: digests and what goes with them, and each key's place among the times of use."""
 
+    records: list[KeyRecord] = []
+    places: list[int] = []
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How reading the store went. Times are seconds since the epoch; `failure` is about the last reading."""
+
+    version: int | None = None
+    confirmed_at: float | None = None
+    problems: list[str] = []
+    warnings: list[str] = []
+    failure: str | None = None
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """What a reload did, by key name. Without `reloaded` the set before stays, for the `reason`."""
+
+    reloaded: bool
     generation: int
+    version: int | None
     keys: int
-    added: list[str]
-    removed: list[str]
-    problems: list[str]
+    added: list[str] = []
+    removed: list[str] = []
+    changed: list[str] = []
+    problems: list[str] = []
+    warnings: list[str] = []
+    reason: str | None = None
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What is worth a line of log, in its fields; empty when everything stayed as it was."""
+        names = {"added_names": self.added, "removed_names": self.removed, "changed_names": self.changed}
+        sentences = {"problems": self.problems, "warnings": self.warnings}
+        if not any(names.values()) and not self.problems:
+            return {}
+        shown = {field: found[:MOST_SENTENCES] for field, found in (names | sentences).items()}
+        return {"generation": self.generation, "version": self.version, "keys": self.keys, **shown}
+
+
+SETS = msgspec.json.Decoder(KeySet)
+REPORTS = msgspec.json.Decoder(Report)
 
 
 class SharedKeys:
@@ -30,42 +73,137 @@ class SharedKeys:
     """
 
     def __init__(self, store: KeyStore, instance: Instance) -> None:
-        self._store = store
+        self.store = store
         self._instance = instance
         self._generation = 0
+        self._set = KeySet()
         self._ring = Ring.of(())
+        self._places: dict[bytes, int] = {}
 
     @property
     def are_loaded(self) -> bool:
         """Whether any key set was ever published in this instance."""
-        return self._instance.key_generation > 0
+        return self.generation > 0
+
+    @property
+    def generation(self) -> int:
+        """How often the set changed in this instance; 0 while there is none."""
+        return self._instance.key_set.generation
 
     @property
     def ring(self) -> Ring:
         """The set that is current in the whole instance at this moment."""
-        if self._generation != self._instance.key_generation:
-            self._generation, snapshot = self._instance.read_keys()
-            self._ring = Ring.of(SNAPSHOT.decode(snapshot))
+        if self._generation != self.generation:
+            self._generation, content = self._instance.key_set.read()
+            self._set = SETS.decode(content)
+            self._ring = Ring.of(self._set.records)
+            self._places = dict(zip(self._ring.by_digest, self._set.places, strict=True))
         return self._ring
 
-    def reload(self, *, strict: bool) -> Reload:
+    @property
+    def report(self) -> Report:
+        """How the last reading went, whichever worker did it."""
+        _, content = self._instance.key_report.read()
+        return REPORTS.decode(content) if content else Report()
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the store last confirmed the set in use; None before the first time."""
+        confirmed_at = self.report.confirmed_at
+        return None if confirmed_at is None else max(0.0, time.time() - confirmed_at)
+
+    def note_use(self, digest: bytes) -> None:
+        """This key of the current set opened the gateway just now."""
+        place = self._places.get(digest)
+        if place is not None:
+            self._instance.key_used[place] = time.time()
+
+    def last_used(self, digest: bytes) -> float | None:
+        """When the key was last used in this instance, in seconds since the epoch."""
+        place = self._places.get(digest)
+        return None if place is None else self._instance.key_used[place] or None
+
+    def reload(self, *, strict: bool, version: int | None = None) -> Reload:
         """Read the store and make its set current in every worker before returning.
 
-        `strict` takes all entries or none; otherwise the usable ones are taken.
-        Raises KeyFileError, and then the set before stays.
+        `strict` takes all entries or none; otherwise the usable ones are taken. A set that is older than
+        the one in use is not taken. Raises KeyStoreError, and then the set before stays.
         """
         with self._instance.lock():
-            found = parse_key_file(self._store.read())
-            if strict and found.problems:
-                raise KeyFileError("; ".join(found.problems))
-            before = {record.name for record in self.ring.by_digest.values()}
-            if set(found.records) != set(self.ring.by_digest.values()) or not self.are_loaded:
-                self._instance.publish_keys(msgspec.json.encode(found.records))
-            after = {record.name for record in found.records}
-            return Reload(
-                generation=self._instance.key_generation,
-                keys=len(found.records),
-                added=sorted(after - before),
-                removed=sorted(before - after),
-                problems=found.problems,
-            )
+            before = self.report
+            try:
+                if version is not None and version < (before.version or 0):
+                    return self._keep("a newer version is in use already")
+                found, read_version = self._read(version)
+                if (read_version or 0) < (before.version or 0):
+                    self._tell(msgspec.structs.replace(before, failure=WENT_BACK))
+                    return self._keep(WENT_BACK)
+                if strict and found.problems:
+                    raise KeyFileError(listed(found.problems))
+            except KeyStoreError as error:
+                self._tell(msgspec.structs.replace(before, failure=str(error)))
+                raise
+            result = self._take(found, read_version)
+            most = slice(MOST_SENTENCES)
+            self._tell(Report(read_version, time.time(), found.problems[most], found.warnings[most]))
+            return result
+
+    def _keep(self, reason: str) -> Reload:
+        keys = len(self.ring.by_digest)
+        return Reload(False, self._generation, self.report.version, keys, reason=reason)
+
+    def _tell(self, report: Report) -> None:
+        if report != self.report:
+            self._instance.key_report.publish(msgspec.json.encode(report))
+
+    @cached_property
+    def _threads(self) -> ThreadPool:
+        # One thread, made after the fork: a volume that hangs must not take them all.
+        return ThreadPool(1)
+
+    def _read(self, version: int | None) -> tuple[KeyFile, int | None]:
+        def read() -> tuple[KeyFile, int | None]:
+            content = self.store.read(version)
+            return parse_key_file(content.data), content.version
+
+        late = StoreUnavailable(f"it did not answer within {STORE_SECONDS:g} seconds")
+        with gevent.Timeout(STORE_SECONDS, late):
+            return self._threads.apply(read) if self.store.blocks else read()
+
+    def _take(self, found: KeyFile, version: int | None) -> Reload:
+        before = _by_name(self.ring.by_digest.values())
+        after = _by_name(found.records)
+        if after != before or not self.are_loaded:
+            new = KeySet(found.records, self._choose_places(found.records))
+            self._instance.key_set.publish(msgspec.json.encode(new))
+        return Reload(
+            reloaded=True,
+            generation=self.generation,
+            version=version,
+            keys=len(found.records),
+            added=sorted(after.keys() - before.keys()),
+            removed=sorted(before.keys() - after.keys()),
+            changed=sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
+            problems=found.problems,
+            warnings=found.warnings,
+        )
+
+    def _choose_places(self, records: list[KeyRecord]) -> list[int]:
+        """A key that stays keeps its place; a new one gets a place that nobody had just now."""
+        taken = set(self._places.values())
+        free = (place for place in range(len(self._instance.key_used)) if place not in taken)
+        places = []
+        for record in records:
+            place = self._places.get(bytes.fromhex(record.digest))
+            if place is None:
+                place = next(free)
+                self._instance.key_used[place] = 0.0
+            places.append(place)
+        return places
+
+
+def _by_name(records: Iterable[KeyRecord]) -> dict[str, set[KeyRecord]]:
+    names: dict[str, set[KeyRecord]] = {}
+    for record in records:
+        names.setdefault(record.name, set()).add(record)
+    return names

@@ -1,29 +1,24 @@
-"""Where key sets come from."""
+"""The choice of a store."""
 
-import os
-from typing import Protocol
-
-from app.keys.records import MAX_FILE_BYTES, KeyFileError
-
-
-class KeyStore(Protocol):
-    """A place that holds the key file."""
-
-    def read(self) -> bytes:
-        """The file as it is now. Raises KeyFileError when it cannot be read."""
+from app.keys.file_store import FileStore
+from app.keys.key_store import WritableStore
+from app.settings import Settings
 
 
-class FileStore:
-    """A local JSON file; a mounted secret volume works the same way."""
+def open_store(settings: Settings) -> WritableStore:
+    """The store that the settings name; the file wins. Nothing is read yet."""
+    if settings.api_keys_file is None and settings.gcp_project is not None:
+        return open_secret(
+            settings.gcp_project, settings.api_keys_secret_name, settings.secret_manager_endpoint
+        )
+    return FileStore(settings.api_keys_file or "")
 
-    def __init__(self, path: str) -> None:
-        self.path = path
 
-    def read(self) -> bytes:
-        """Read at most one byte more than a key file may have."""
-        try:
-            with open(self.path, "rb") as file:
-                return file.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise KeyFileError(f"the key file cannot be read: {reason}") from error
+def open_secret(project: str, name: str, endpoint: str | None) -> WritableStore:
+    """A secret of Google Secret Manager.
+
+    Google's client is imported only where it is used: it costs a third of a second and 25 MB.
+    """
+    from app.keys.secret_manager import SecretManagerStore
+
+    return SecretManagerStore(project, name, endpoint)

@@ -21,6 +21,8 @@ SETTINGS = {  # one value for each setting that differs from its default
     "REQUEST_DEADLINE_SECONDS": "3591", "CLIENT_STALL_TIMEOUT_SECONDS": "61", "DRAIN_SECONDS": "6",
     "STARTUP_HOLD_SECONDS": "21", "MAX_REQUEST_BYTES": "20971521", "MAX_BUFFERED_BYTES": "268435455",
     "MAX_CONCURRENT_REQUESTS": "999", "UPSTREAM_HANG_SECONDS": "119", "MODEL_NAME": "other/model",
+    "GCP_PROJECT": "other-project", "API_KEYS_SECRET_NAME": "other-secret",
+    "SECRET_MANAGER_ENDPOINT": "https://other.example",
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
 }  # fmt: skip

@@ -7,7 +7,7 @@ from werkzeug.datastructures import Headers
 
 from app.auth import find_principal, read_bearer
 from app.errors import AmbiguousCredentials, MissingOrInvalidKey
-from app.keys.records import parse_key_file
+from app.keys.key_file import parse_key_file
 from app.keys.ring import Ring
 
 RING = Ring.of(parse_key_file('{"a": "key-a", "b": "key-b", "ü": "schlüssel"}'.encode()).records)

@@ -19,7 +19,7 @@ def in_child(work: object, *arguments: object) -> None:
 def store(instance: Instance) -> None:
     instance.set("ready_since", 12.5)
     with instance.lock():
-        instance.publish_keys(b"from the child")
+        instance.key_set.publish(b"from the child")
 
 
 def test_a_child_process_changes_what_its_parent_reads() -> None:
@@ -29,7 +29,7 @@ def test_a_child_process_changes_what_its_parent_reads() -> None:
 
     assert instance.is_ready
     assert instance.get("ready_since") == 12.5
-    assert instance.read_keys() == (1, b"from the child")
+    assert instance.key_set.read() == (1, b"from the child")
 
 
 def test_nothing_is_known_at_first() -> None:
@@ -37,7 +37,7 @@ def test_nothing_is_known_at_first() -> None:
 
     assert not instance.is_ready
     assert not instance.is_draining
-    assert instance.key_generation == 0
+    assert instance.key_set.generation == 0
     assert 0 < instance.get("started_at") <= time.monotonic()
 
 
@@ -46,16 +46,16 @@ def test_each_set_replaces_the_one_before() -> None:
 
     for turn in range(5):
         with instance.lock():
-            instance.publish_keys(b"x" * (5 - turn))
-        assert instance.read_keys() == (turn + 1, b"x" * (5 - turn))
+            instance.key_set.publish(b"x" * (5 - turn))
+        assert instance.key_set.read() == (turn + 1, b"x" * (5 - turn))
 
 
 def add_many(instance: Instance, start: Barrier) -> None:
     start.wait()
     for _ in range(2000):
         with instance.lock():
-            _, before = instance.read_keys()
-            instance.publish_keys(b"%d" % (int(before or b"0") + 1))
+            _, before = instance.key_set.read()
+            instance.key_set.publish(b"%d" % (int(before or b"0") + 1))
 
 
 def test_the_lock_lets_no_write_get_lost() -> None:
@@ -67,7 +67,7 @@ def test_the_lock_lets_no_write_get_lost() -> None:
     for child in children:
         child.join(30)
 
-    assert instance.read_keys() == (6000, b"6000")
+    assert instance.key_set.read() == (6000, b"6000")
 
 
 def die_with_the_lock(instance: Instance) -> None:
@@ -80,4 +80,4 @@ def test_a_process_that_dies_with_the_lock_gives_it_back() -> None:
     in_child(die_with_the_lock, instance)
 
     with instance.lock():
-        instance.publish_keys(b"still possible")
+        instance.key_set.publish(b"still possible")

@@ -1,0 +1,57 @@
+"""A key file as people and scripts may see it: everything but the keys."""
+
+import time
+from typing import Any
+
+from app.keys.changes import ending_of
+from app.keys.key_file import ALLOW_EMPTY, members_of
+from app.keys.records import EntryError, read_entry
+from app.logs import clean
+
+HIDDEN = ("key", "digest")
+COLUMNS = ("name", "id", "state", "scopes", "expires", "ending", "note")
+
+
+def describe_entries(entries: dict[str, Any]) -> list[dict[str, Any]]:
+    """One object for each key: its fields without the key, what it is worth now, its last characters."""
+    now = time.time()
+    named = {name: entry for name, entry in entries.items() if name != ALLOW_EMPTY}
+    return [_describe(label, name, entry, now) for label, name, entry in members_of(named)]
+
+
+def _describe(label: str, name: str, entry: Any, now: float) -> dict[str, Any]:
+    fields = entry if isinstance(entry, dict) else {"key": entry}
+    try:
+        record = read_entry(name, entry)
+    except EntryError as error:
+        return {"name": label.removeprefix("entry ").strip("'"), "state": f"not usable: {error}"}
+    shown = {field: value for field, value in fields.items() if field not in HIDDEN}
+    ending = ending_of(fields["key"]) if "key" in fields else fields.get("ending")
+    return {
+        "name": name,
+        "id": record.key_id,
+        "state": record.state(now),
+        "scopes": list(record.scopes),
+        **shown,
+        "ending": str(ending)[-4:] if ending else None,
+    }
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """The rows in aligned columns, for a terminal; the expiry in UTC as the file has it."""
+    cells = [
+        [column.upper() for column in COLUMNS],
+        *([_cell(row, name) for name in COLUMNS] for row in rows),
+    ]
+    widths = [max(len(line[nth]) for line in cells) for nth in range(len(COLUMNS))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row.get(column)
+    if value is None:
+        return "–"
+    if column == "ending":
+        return f"…{clean(value)}"
+    return clean(",".join(value) if isinstance(value, list) else str(value)) or "–"
