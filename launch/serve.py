@@ -87,7 +87,7 @@ def _prepare(model: Model, vllm: Environment) -> None:
 
 
 def _serve(model: Model, address: tuple[str, str], keys_file: Path, environ: Mapping[str, str]) -> int:
-    new_key = create_key_file(keys_file)
+    new_key = create_key_file(keys_file, environments.GATEWAY.python)
     known = models.known_load_seconds(model.name)
     settings = {
         "LOG_FORMAT": "text",

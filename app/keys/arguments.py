@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from app.keys.records import read_time
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DURATION = re.compile(r"(\d{1,6})([smhdw])")
 
@@ -33,10 +35,8 @@ class Moment(click.ParamType[str]):
         if DURATION.fullmatch(value):
             return moment_after(Duration().convert(value, param, ctx))
         try:
-            moment = datetime.fromisoformat(value)
+            read_time(value)
         except ValueError:
-            moment = datetime.min
-        if moment.tzinfo is None:
             self.fail("expected a duration such as 90d, or a time such as 2027-01-01T00:00:00Z", param, ctx)
         return str(value)
 

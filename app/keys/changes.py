@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.keys.errors import KeyFileError
-from app.keys.key_file import ALLOW_EMPTY
 from app.keys.new_key import make_key
-from app.keys.records import EntryError, digest_of, read_entry
+from app.keys.records import ALLOW_EMPTY, EntryError, digest_of, read_entry, read_time
 
 ENDING_CHARS = 4
 OWN_FIELDS = {"key", "digest", "id", "ending", "created", "not_before", "expires", "disabled"}  # of one key
@@ -115,8 +114,7 @@ def _ended(name: str, member: Any, ends: str, *, sooner_only: bool = True) -> An
         record = read_entry(name, member)
     except EntryError as error:
         raise KeyFileError(f"an entry of {name!r} cannot be used: {error}") from None
-    moment = datetime.fromisoformat(ends).timestamp()
-    if sooner_only and record.expires is not None and record.expires <= moment:
+    if sooner_only and record.expires is not None and record.expires <= read_time(ends):
         return member
     fields = member if isinstance(member, dict) else {"key": member}
     return {**fields, "expires": ends}

@@ -37,10 +37,13 @@ class FileStore:
             file.write("{}\n")
 
     def update(self, change: Change) -> None:
-        """Change the file under a lock that every writer of this folder takes, and replace it at once."""
+        """Change the file under a lock that every writer of this folder takes, and replace it at once.
+
+        A file that does not exist yet is made, for its owner only.
+        """
         path = self.path.resolve()
         with _told(), _locked(path.parent):
-            entries = decode_key_file(self.read().data)
+            entries = decode_key_file(self.read().data) if path.exists() else {}
             change(entries)
             _replace(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
 
@@ -51,7 +54,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise StoreRefused("the key file does not exist") from None
+        raise StoreRefused("the key file, or its folder, does not exist") from None
     except FileExistsError:
         raise StoreRefused("the key file exists already") from None
     except OSError as error:
@@ -74,13 +77,13 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _replace(path: Path, text: str) -> None:
     """Write beside the file and rename, so that a reader finds the old one or the new one, whole."""
-    before = path.stat()
+    before = path.stat() if path.exists() else None
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+            if before and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(file.fileno(), before.st_uid, before.st_gid)  # root edits a file of the gateway's
-            os.chmod(file.fileno(), before.st_mode & 0o777)
+            os.chmod(file.fileno(), before.st_mode & 0o777 if before else OWNER_ONLY)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -7,13 +7,20 @@ from typing import Any
 import msgspec
 
 from app.keys.errors import KeyFileError
-from app.keys.records import LOOKS_LIKE_A_KEY, MAX_NAME_CHARS, EntryError, KeyRecord, read_entry, risks_of
+from app.keys.records import (
+    ALLOW_EMPTY,
+    LOOKS_LIKE_A_KEY,
+    MAX_NAME_CHARS,
+    EntryError,
+    KeyRecord,
+    read_entry,
+    risks_of,
+)
 from app.strict_json import decode_object
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_KEYS = 65_536
 MOST_SENTENCES = 20  # of one kind, where they are kept or told
-ALLOW_EMPTY = "_allow_empty"  # a file that means to let nobody in says so with this member
 
 
 class KeyFile(msgspec.Struct, frozen=True):
@@ -41,7 +48,9 @@ def parse_key_file(data: bytes) -> KeyFile:
     `{"_allow_empty": true}`.
     """
     entries = decode_key_file(data)
-    may_be_empty = entries.pop(ALLOW_EMPTY, False) is True and not entries
+    may_be_empty = entries == {ALLOW_EMPTY: True}
+    if isinstance(entries.get(ALLOW_EMPTY), bool):
+        del entries[ALLOW_EMPTY]
     found = KeyFile([])
     for label, name, entry in members_of(entries):
         try:

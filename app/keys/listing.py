@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from app.keys.changes import ending_of
-from app.keys.key_file import ALLOW_EMPTY, members_of
-from app.keys.records import EntryError, read_entry
+from app.keys.key_file import members_of
+from app.keys.records import ALLOW_EMPTY, EntryError, read_entry
 from app.logs import clean
 
 HIDDEN = ("key", "digest")

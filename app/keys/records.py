@@ -11,6 +11,7 @@ import msgspec
 from app.keys.new_key import has_wrong_checksum
 
 MAX_KEY_BYTES = 512
+ALLOW_EMPTY = "_allow_empty"  # a file that means to let nobody in says so with this member
 MAX_ID_CHARS, MAX_NAME_CHARS = 64, 128
 DEFAULT_SCOPES = ("inference",)
 KNOWN_FIELDS = frozenset(
@@ -18,6 +19,8 @@ KNOWN_FIELDS = frozenset(
     + ("created", "ending", "limits", "note", "owner")
 )
 GUESSABLE_CHARS = 20  # a shorter key may be one that a person thought up
+TIME = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 PLACEHOLDER = re.compile(
     r"(?:sk[-_])?(?:x+|\.+|…|\*+|<.*>|\$\{.*\}|(?:change|replace)[-_ ]?(?:me|this|it)\b.*|your[-_ ].*"
@@ -87,8 +90,8 @@ def read_entry(name: str, entry: Any) -> KeyRecord:
 
 def check_name(name: str) -> None:
     """Raises EntryError for what cannot be the name of a key's holder."""
-    if not name.strip():
-        raise EntryError("the name is blank")
+    if not name.strip() or name == ALLOW_EMPTY:
+        raise EntryError("the name is blank, or one that the file format uses itself")
     if len(name) > MAX_NAME_CHARS:
         raise EntryError(f"the name is longer than {MAX_NAME_CHARS} characters")
     if LOOKS_LIKE_A_KEY.match(name):
@@ -113,15 +116,28 @@ def _read_digest(entry: dict[str, Any]) -> str:
         if match is None:
             raise EntryError("digest must be sha256: and 64 lower-case hex digits")
         return match[1]
+    return digest_of(_checked(key).encode())
+
+
+def _checked(key: Any) -> str:
     if not isinstance(key, str) or not key.strip() or key != key.strip():
         raise EntryError("the key is not a text, is blank, or has spaces around it")
+    if CONTROL.search(key):
+        raise EntryError("the key has control characters, which no header can carry")
     if PLACEHOLDER.fullmatch(key):
         raise EntryError("the key is a placeholder")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise EntryError(f"the key is longer than {MAX_KEY_BYTES} bytes")
     if has_wrong_checksum(key):
         raise EntryError("the key was cut or mistyped: its last six characters do not fit the rest")
-    return digest_of(key.encode())
+    return key
+
+
+def read_time(value: Any) -> float:
+    """Seconds since the epoch of an RFC 3339 text. Raises ValueError, also for a 30th of February."""
+    if not (isinstance(value, str) and TIME.fullmatch(value)):
+        raise ValueError
+    return datetime.fromisoformat(value).timestamp()
 
 
 def _read_time(entry: dict[str, Any], field: str) -> float | None:
@@ -129,12 +145,10 @@ def _read_time(entry: dict[str, Any], field: str) -> float | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise EntryError(f"{field} must be an RFC 3339 time with a zone, such as 2027-01-01T00:00Z")
-    return moment.timestamp()
+        return read_time(value)
+    except ValueError:
+        hint = "an RFC 3339 time with a zone, such as 2027-01-01T00:00Z"
+        raise EntryError(f"{field} must be {hint}") from None
 
 
 def risks_of(entry: Any) -> Iterator[str]:

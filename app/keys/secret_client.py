@@ -16,9 +16,11 @@ from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceRestTransport,
 )
+from google.protobuf.json_format import ParseError
 
 from app.keys.errors import KeyStoreError, StoreRefused, StoreUnavailable
 
+CLIENT_ERRORS = (GoogleAPICallError, GoogleAuthError, ParseError, requests.RequestException)
 GOOGLE = "https://secretmanager.googleapis.com"
 REFUSALS = {
     "NOT_FOUND": "the secret, or that version of it, does not exist",
@@ -55,7 +57,7 @@ def in_our_words() -> Iterator[None]:
     """Raise the client's errors as StoreRefused or StoreUnavailable; no text holds a part of an answer."""
     try:
         yield
-    except (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestException) as error:
+    except (*CLIENT_ERRORS, RetryError) as error:
         cause = error.cause if isinstance(error, RetryError) else error
         raise (cause if isinstance(cause, KeyStoreError) else _translate(cause)) from error
 
@@ -70,6 +72,8 @@ def _translate(error: Exception | None) -> KeyStoreError:
         return StoreUnavailable(f"Secret Manager answered {error.code}")
     if isinstance(error, DefaultCredentialsError):
         return StoreRefused("this machine has no Google credentials")
+    if isinstance(error, ParseError):
+        return StoreUnavailable("Secret Manager gave an answer that cannot be read")
     timed_out = isinstance(error, requests.Timeout)
     return StoreUnavailable(
         f"Secret Manager {'did not answer in time' if timed_out else 'cannot be reached'}"
@@ -86,9 +90,8 @@ def _status(error: GoogleAPICallError) -> str | None:
 
 def is_transient(error: Exception) -> bool:
     """Whether the same call may well succeed a moment later."""
-    if isinstance(error, KeyStoreError):
-        return isinstance(error, StoreUnavailable)
-    return isinstance(_translate(error), StoreUnavailable)
+    known = _translate(error) if isinstance(error, CLIENT_ERRORS) else error
+    return isinstance(known, StoreUnavailable)
 
 
 # The client's own would wait for up to a minute.
