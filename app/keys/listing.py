@@ -24,7 +24,7 @@ def _describe(label: str, name: str, entry: Any, now: float) -> dict[str, Any]:
     try:
         record = read_entry(name, entry)
     except EntryError as error:
-        return {"name": label.removeprefix("entry ").strip("'"), "state": f"not usable: {error}"}
+        return {"name": label.removeprefix("entry ").strip("'"), "state": "not usable", "problem": str(error)}
     shown = {field: value for field, value in fields.items() if field not in HIDDEN}
     ending = ending_of(fields["key"]) if "key" in fields else fields.get("ending")
     return {

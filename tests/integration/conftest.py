@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.entrypoint import Entrypoint
+from tests.fake_secret_manager import FakeSecretManagerThread
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.fault_proxy import FaultProxy, Faults
 from tests.gateway import Gateway, wait_until
+from tests.secret_client import secret_settings
 from tests.truth import TruthOf, truth_finder
 
 
@@ -76,6 +78,26 @@ def start_gateway(tmp_path: Path, upstream: FakeVllmThread) -> Iterator[StartGat
             return stack.enter_context(Gateway(tmp_path, upstream_url, **settings))
 
         yield start
+
+
+@pytest.fixture
+def secret_manager() -> Iterator[FakeSecretManagerThread]:
+    """A Secret Manager of the test's own."""
+    with FakeSecretManagerThread() as running:
+        yield running
+
+
+@pytest.fixture
+def start_on_secret(
+    start_gateway: StartGateway, secret_manager: FakeSecretManagerThread
+) -> Callable[..., Gateway]:
+    """Start a gateway that has its keys from that Secret Manager."""
+
+    def start(**settings: Any) -> Gateway:
+        place = secret_settings(secret_manager)
+        return start_gateway(API_KEYS_FILE="", **{**place, **settings})
+
+    return start
 
 
 @pytest.fixture

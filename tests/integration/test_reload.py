@@ -1,12 +1,12 @@
 """Keys change in every worker before the reload answers, and a bad file changes nothing."""
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.everywhere import is_served, status_of, statuses_everywhere
 from tests.fake_vllm import FakeVllmThread
 from tests.gateway import KEY, Gateway, wait_until
 
@@ -20,24 +20,6 @@ def four(tmp_path: Any, upstream: FakeVllmThread) -> Iterator[Gateway]:
     with Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=WORKERS) as gateway:
         gateway.wait_ready()
         yield gateway
-
-
-def status_of(gateway: Gateway, key: str, *, target: str = "/v1/models", method: str = "GET") -> int:
-    return gateway.request(method, target, headers={"X-API-Key": key}).status
-
-
-def statuses_everywhere(gateway: Gateway, key: str) -> set[int]:
-    """What a key gets on connections opened together, so that every worker has some."""
-    results: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: results.extend(status_of(gateway, key) for _ in range(5)))
-        for _ in range(16)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return set(results)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -106,13 +88,6 @@ def test_a_worker_that_is_born_later_knows_the_current_set(start_gateway: Any) -
     wait_until(lambda: is_served(gateway, NEW))
 
     assert status_of(gateway, KEY) == 401
-
-
-def is_served(gateway: Gateway, key: str) -> bool:
-    try:
-        return status_of(gateway, key) == 200
-    except OSError:
-        return False
 
 
 def test_a_changed_file_is_taken_in_the_background(start_gateway: Any) -> None:

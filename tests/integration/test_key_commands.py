@@ -1,0 +1,341 @@
+"""`flask --app wsgi keys …` on a file and on a secret: what is written and shown, and several writers."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.keys.key_file import KeyFile, parse_key_file
+from app.keys.records import digest_of
+from app.keys.secret_manager import WRITER
+from tests.fake_secret_manager import FakeSecretManagerThread
+from tests.keys_command import KeysCommand
+from tests.secret_client import open_client, put_keys, secret_settings
+
+OLD = "sk-old-0123456789abcdef"
+KEY_FORM = r"vgw_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}"
+
+
+class Place:
+    """A store, the command that works on it, and a look at what it holds."""
+
+    def __init__(self, folder: Path | None, running: FakeSecretManagerThread | None) -> None:
+        self.file = folder and folder / "keys.json"
+        self.running = running
+        self.keys = KeysCommand(
+            **(secret_settings(running) if running else {"API_KEYS_FILE": str(self.file)})
+        )
+
+    def content(self) -> bytes:
+        if self.file:
+            return self.file.read_bytes()
+        assert self.running is not None
+        return self.running.fake.versions("my-project", "keys")[-1].data
+
+    def parsed(self) -> KeyFile:
+        return parse_key_file(self.content())
+
+    def put(self, content: Any) -> None:
+        if self.running:
+            put_keys(self.running, content)
+        elif self.file:
+            self.file.write_text(json.dumps(content))
+
+
+@pytest.fixture(params=["file", "secret"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "file":
+        yield Place(tmp_path, None)
+    else:
+        with FakeSecretManagerThread() as running:
+            yield Place(None, running)
+
+
+def test_a_key_lives_from_its_making_to_its_removal(place: Place) -> None:
+    keys = place.keys
+    keys("create-secret")
+
+    key = keys("add", "--name", "opencode-integration")
+    assert re.fullmatch(KEY_FORM, key)
+    (record,) = place.parsed().records
+    assert (record.name, record.digest) == ("opencode-integration", digest_of(key.encode()))
+
+    second = keys("rotate", "--name", "opencode-integration", "--overlap", "24h")
+    old, new = place.parsed().records
+    assert 86_000 < (old.expires or 0) - time.time() <= 86_401
+    assert (new.digest, new.expires) == (digest_of(second.encode()), None)
+
+    keys("expire", "--name", "opencode-integration", "--id", old.key_id)
+    assert [row["state"] for row in keys.listed()] == ["expired", "active"]
+
+    keys("remove", "--name", "opencode-integration", "--id", old.key_id)
+    assert place.parsed().records == [new]
+    assert key.encode() not in place.content()
+    assert second.encode() not in place.content()
+
+
+def test_the_key_alone_is_the_output_and_the_next_step_is_told(place: Place) -> None:
+    keys = place.keys
+    keys("create-secret")
+
+    _, output, told = keys.run("add", "--name", "a")
+
+    assert re.fullmatch(KEY_FORM + "\n", output)
+    query = "?version=1" if place.running else ""
+    assert f'"$GATEWAY/admin/reload-keys{query}"' in told
+    assert output.strip() not in told
+
+
+def test_the_list_is_a_table_without_keys(place: Place) -> None:
+    place.put({"plain": OLD, "rich": {"key": "sk-rich-0123456789abcdef", "id": "op", "note": "n",
+                                      "disabled": True, "scopes": ["inference", "admin"],
+                                      "expires": "2099-01-01T00:00:00Z"}, "bad": {"key": 7}})  # fmt: skip
+
+    status, output, told = place.keys.run("list")
+
+    head, plain, rich, bad = output.splitlines()
+    assert status == 0
+    assert head.split() == ["NAME", "ID", "STATE", "SCOPES", "EXPIRES", "ENDING", "NOTE"]
+    assert plain.split()[:4] == ["plain", "k_" + digest_of(OLD.encode())[:8], "active", "inference"]
+    assert rich.split() == ["rich", "op", "disabled", "inference,admin", "2099-01-01T00:00:00Z", "…cdef", "n"]
+    assert bad.split()[:4] == ["bad", "–", "not", "usable"]
+    assert "! entry 'bad': the key is not a text" in told
+    assert "sk-" not in output + told
+
+
+def test_show_tells_everything_of_a_name_but_its_keys(place: Place) -> None:
+    place.put(
+        {"a": [OLD, {"key": "sk-rich-0123456789abcdef", "limits": {"rpm": 5}}], "b": "sk-b-0123456789abcdef"}
+    )
+
+    first, second = json.loads(place.keys("show", "--name", "a"))
+
+    assert (first["name"], first["state"], first["ending"]) == ("a", "active", "cdef")
+    assert second["limits"] == {"rpm": 5}
+    assert "sk-" not in json.dumps([first, second])
+
+
+def test_a_key_may_be_given_its_rights_its_time_and_its_note(place: Place) -> None:
+    keys = place.keys
+    keys("create-secret")
+
+    rights = ("--scope", "admin", "--scope", "inference")
+    times = ("--expires", "90d", "--not-before", "2020-01-01T00:00:00Z")
+    keys("add", "--name", "boss", "--id", "op-1", *rights, *times, "--note", "for Ann")
+
+    (record,) = place.parsed().records
+    assert (record.key_id, record.scopes) == ("op-1", ("admin", "inference"))
+    assert abs((record.expires or 0) - time.time() - 90 * 86_400) < 60
+    assert keys.listed()[0]["note"] == "for Ann"
+
+
+def test_a_key_that_exists_is_taken_from_the_standard_input_and_never_shown(place: Place) -> None:
+    place.keys("create-secret")
+
+    _, output, told = place.keys.run("add", "--name", "old", "--from-stdin", typed=OLD + "\n")
+
+    assert place.parsed().records[0].digest == digest_of(OLD.encode())
+    assert OLD not in output + told
+    assert OLD.encode() not in place.content()
+
+
+def test_a_plain_key_stays_readable_for_other_programs(place: Place) -> None:
+    place.keys("create-secret")
+
+    key = place.keys("add", "--name", "a", "--plain")
+
+    assert json.loads(place.content())["a"]["key"] == key
+
+
+def test_entries_of_others_are_left_as_they_are(place: Place) -> None:
+    theirs = {
+        "service-a": OLD,
+        "rich": {"key": "sk-rich-0123456789abcdef", "limits": {"rpm": 1}, "x": [None, 1.5]},
+    }
+    place.put(theirs)
+
+    place.keys("add", "--name", "mine")
+
+    written = json.loads(place.content())
+    del written["mine"]
+    assert written == theirs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "told"),
+    [
+        (["add", "--name", "a"], "", "`rotate` replaces it"),
+        (["add", "--name", "b", "--from-stdin"], OLD, "hold the same key"),
+        (["add", "--name", "b", "--from-stdin"], "changeme", "placeholder"),
+        (["add", "--name", "b", "--from-stdin"], "", "blank"),
+        (["add", "--name", "sk-0123456789abcdef"], "", "looks like a key"),
+        (["add", "--name", "b", "--expires", "soon"], "", "expected a duration"),
+        (["add", "--name", "b", "--scope", "root"], "", "is not one of"),
+        (["rotate", "--name", "nobody"], "", "there is no key of 'nobody'"),
+        (["rotate", "--name", "a", "--id", "k_other"], "", "no key with that id"),
+        (["rotate", "--name", "a", "--overlap", "2030-01-01T00:00Z"], "", "such as 24h"),
+        (["remove", "--name", "a"], "", "last key of all"),
+        (["expire", "--name", "a", "--at", "yesterday"], "", "expected a duration"),
+        (["show", "--name", "nobody"], "", "there is no key of 'nobody'"),
+        (["create-secret"], "", "exists already"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence_and_changes_nothing(
+    place: Place, arguments: list[str], typed: str, told: str
+) -> None:
+    place.put({"a": OLD})
+    before = place.content()
+
+    status, output, errors = place.keys.run(*arguments, typed=typed)
+
+    assert (status, output) in ((1, ""), (2, ""))
+    assert told.lower() in errors.lower()
+    assert "Traceback" not in errors
+    assert OLD not in errors
+    assert place.content() == before
+
+
+def test_writers_at_the_same_time_lose_nothing(place: Place) -> None:
+    place.keys("create-secret")
+    names = [f"writer-{number}" for number in range(6)]
+
+    processes = [place.keys.start("add", "--name", name) for name in names]
+    made = [process.communicate(timeout=60)[0].strip() for process in processes]
+
+    assert sorted(record.name for record in place.parsed().records) == names
+    assert {record.digest for record in place.parsed().records} == {digest_of(key.encode()) for key in made}
+
+
+def test_a_place_has_to_be_named_and_only_one(tmp_path: Path) -> None:
+    keys = KeysCommand()
+
+    for arguments in (["list"], ["list", "--file", "f", "--project", "p"]):
+        status, _, told = keys.run(*arguments)
+        assert status == 2
+        assert "--file" in told or "not both" in told
+
+
+def test_what_is_typed_wins_over_what_is_set(tmp_path: Path) -> None:
+    (tmp_path / "set.json").write_text(json.dumps({"a": OLD}))
+    (tmp_path / "typed.json").write_text(json.dumps({"b": OLD}))
+    keys = KeysCommand(API_KEYS_FILE=str(tmp_path / "set.json"), GCP_PROJECT="p")
+
+    assert [row["name"] for row in keys.listed()] == ["a"]
+    assert (
+        json.loads(keys("list", "--json", "--file", str(tmp_path / "typed.json")))["keys"][0]["name"] == "b"
+    )
+
+
+def test_a_file_is_made_for_its_owner_and_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    keys = KeysCommand(API_KEYS_FILE=str(file))
+
+    keys("add", "--name", "a")
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o640)
+    keys("add", "--name", "b")
+
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_a_linked_file_is_changed_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "keys.json").write_text(json.dumps({"a": OLD}))
+    (tmp_path / "link.json").symlink_to(tmp_path / "real" / "keys.json")
+
+    KeysCommand(API_KEYS_FILE=str(tmp_path / "link.json"))("add", "--name", "b")
+
+    assert (tmp_path / "link.json").is_symlink()
+    assert set(json.loads((tmp_path / "real" / "keys.json").read_text())) == {"a", "b"}
+
+
+@pytest.fixture
+def secret(secret_manager: FakeSecretManagerThread) -> Place:
+    put_keys(secret_manager, {"a": OLD})
+    return Place(None, secret_manager)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(403, "has no right"), (404, "does not exist"), (401, "credentials"), (503, "answered 503")],
+)
+def test_what_secret_manager_refuses_is_told(secret: Place, failure: int, told: str) -> None:
+    assert secret.running is not None
+    secret.running.fake.failure = failure
+
+    status, _, errors = secret.keys.run("add", "--name", "b")
+
+    assert status == 1
+    assert told in errors
+    assert "Traceback" not in errors
+
+
+def test_a_change_builds_on_the_newest_version_although_latest_is_behind(secret: Place) -> None:
+    assert secret.running is not None
+    put_keys(secret.running, {"a": OLD, "b": "sk-b-0123456789abcdef"})
+    secret.running.fake.stale_latest = 1
+
+    secret.keys("add", "--name", "c")
+
+    assert [record.name for record in secret.parsed().records] == ["a", "b", "c"]
+
+
+def test_a_change_builds_on_the_newest_version_that_is_enabled(secret: Place) -> None:
+    assert secret.running is not None
+    version = put_keys(secret.running, {"mistake": OLD})
+    secret.running.fake.set_state("my-project", "keys", version, "DISABLED")
+
+    secret.keys("add", "--name", "b")
+
+    assert [record.name for record in secret.parsed().records] == ["a", "b"]
+
+
+def mark_of_a_writer(secret: Place, age: float) -> None:
+    assert secret.running is not None
+    with open_client(secret.running.port) as client:
+        found = client.get_secret(name="projects/my-project/secrets/keys")
+        found.annotations[WRITER] = f"0123 {time.time() - age:.0f}"
+        client.update_secret(secret=found, update_mask={"paths": ["annotations"]})
+
+
+def test_a_writer_that_died_is_not_waited_for_for_ever(secret: Place) -> None:
+    mark_of_a_writer(secret, age=61)
+
+    secret.keys("add", "--name", "b")
+
+    assert [record.name for record in secret.parsed().records] == ["a", "b"]
+
+
+def test_a_writer_at_work_is_waited_for(secret: Place) -> None:
+    mark_of_a_writer(secret, age=57)  # to be forgotten in about three seconds
+    began = time.monotonic()
+
+    secret.keys("add", "--name", "b")
+
+    assert time.monotonic() - began > 1
+    assert [record.name for record in secret.parsed().records] == ["a", "b"]
+
+
+def test_the_mark_of_a_writer_is_gone_after_it_also_after_a_failure(secret: Place) -> None:
+    assert secret.running is not None
+    secret.keys("add", "--name", "b")
+    secret.keys.run("add", "--name", "b")
+
+    with open_client(secret.running.port) as client:
+        annotations = dict(client.get_secret(name="projects/my-project/secrets/keys").annotations)
+    assert annotations == {"vllm-gateway-version": "2"}
+
+
+def test_more_than_a_secret_holds_is_refused(secret: Place) -> None:
+    put_keys_of = {f"name-{number:04}": f"sk-{number:060}" for number in range(900)}
+    secret.put(put_keys_of)
+
+    status, _, errors = secret.keys.run("add", "--name", "one-more", "--note", "x" * 3000)
+
+    assert status == 1
+    assert "64 KiB" in errors
