@@ -5,57 +5,27 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app.keys.key_file import KeyFile, parse_key_file
 from app.keys.records import digest_of
-from app.keys.secret_manager import WRITER
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.keys_command import KeysCommand
-from tests.secret_client import open_client, put_keys, secret_settings
+from tests.keys_command import KeysCommand, KeysPlace
 
 OLD = "sk-old-0123456789abcdef"
 KEY_FORM = r"vgw_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}"
 
 
-class Place:
-    """A store, the command that works on it, and a look at what it holds."""
-
-    def __init__(self, folder: Path | None, running: FakeSecretManagerThread | None) -> None:
-        self.file = folder and folder / "keys.json"
-        self.running = running
-        self.keys = KeysCommand(
-            **(secret_settings(running) if running else {"API_KEYS_FILE": str(self.file)})
-        )
-
-    def content(self) -> bytes:
-        if self.file:
-            return self.file.read_bytes()
-        assert self.running is not None
-        return self.running.fake.versions("my-project", "keys")[-1].data
-
-    def parsed(self) -> KeyFile:
-        return parse_key_file(self.content())
-
-    def put(self, content: Any) -> None:
-        if self.running:
-            put_keys(self.running, content)
-        elif self.file:
-            self.file.write_text(json.dumps(content))
-
-
 @pytest.fixture(params=["file", "secret"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeysPlace]:
     if request.param == "file":
-        yield Place(tmp_path, None)
+        yield KeysPlace(tmp_path, None)
     else:
         with FakeSecretManagerThread() as running:
-            yield Place(None, running)
+            yield KeysPlace(None, running)
 
 
-def test_a_key_lives_from_its_making_to_its_removal(place: Place) -> None:
+def test_a_key_lives_from_its_making_to_its_removal(place: KeysPlace) -> None:
     keys = place.keys
     keys("create-secret")
 
@@ -78,7 +48,7 @@ def test_a_key_lives_from_its_making_to_its_removal(place: Place) -> None:
     assert second.encode() not in place.content()
 
 
-def test_the_key_alone_is_the_output_and_the_next_step_is_told(place: Place) -> None:
+def test_the_key_alone_is_the_output_and_the_next_step_is_told(place: KeysPlace) -> None:
     keys = place.keys
     keys("create-secret")
 
@@ -90,7 +60,7 @@ def test_the_key_alone_is_the_output_and_the_next_step_is_told(place: Place) -> 
     assert output.strip() not in told
 
 
-def test_the_list_is_a_table_without_keys(place: Place) -> None:
+def test_the_list_is_a_table_without_keys(place: KeysPlace) -> None:
     place.put({"plain": OLD, "rich": {"key": "sk-rich-0123456789abcdef", "id": "op", "note": "n",
                                       "disabled": True, "scopes": ["inference", "admin"],
                                       "expires": "2099-01-01T00:00:00Z"}, "bad": {"key": 7}})  # fmt: skip
@@ -107,7 +77,7 @@ def test_the_list_is_a_table_without_keys(place: Place) -> None:
     assert "sk-" not in output + told
 
 
-def test_show_tells_everything_of_a_name_but_its_keys(place: Place) -> None:
+def test_show_tells_everything_of_a_name_but_its_keys(place: KeysPlace) -> None:
     place.put(
         {"a": [OLD, {"key": "sk-rich-0123456789abcdef", "limits": {"rpm": 5}}], "b": "sk-b-0123456789abcdef"}
     )
@@ -119,7 +89,7 @@ def test_show_tells_everything_of_a_name_but_its_keys(place: Place) -> None:
     assert "sk-" not in json.dumps([first, second])
 
 
-def test_a_key_may_be_given_its_rights_its_time_and_its_note(place: Place) -> None:
+def test_a_key_may_be_given_its_rights_its_time_and_its_note(place: KeysPlace) -> None:
     keys = place.keys
     keys("create-secret")
 
@@ -133,7 +103,7 @@ def test_a_key_may_be_given_its_rights_its_time_and_its_note(place: Place) -> No
     assert keys.listed()[0]["note"] == "for Ann"
 
 
-def test_a_key_that_exists_is_taken_from_the_standard_input_and_never_shown(place: Place) -> None:
+def test_a_key_that_exists_is_taken_from_the_standard_input_and_never_shown(place: KeysPlace) -> None:
     place.keys("create-secret")
 
     _, output, told = place.keys.run("add", "--name", "old", "--from-stdin", typed=OLD + "\n")
@@ -143,7 +113,7 @@ def test_a_key_that_exists_is_taken_from_the_standard_input_and_never_shown(plac
     assert OLD.encode() not in place.content()
 
 
-def test_a_plain_key_stays_readable_for_other_programs(place: Place) -> None:
+def test_a_plain_key_stays_readable_for_other_programs(place: KeysPlace) -> None:
     place.keys("create-secret")
 
     key = place.keys("add", "--name", "a", "--plain")
@@ -151,7 +121,7 @@ def test_a_plain_key_stays_readable_for_other_programs(place: Place) -> None:
     assert json.loads(place.content())["a"]["key"] == key
 
 
-def test_entries_of_others_are_left_as_they_are(place: Place) -> None:
+def test_entries_of_others_are_left_as_they_are(place: KeysPlace) -> None:
     theirs = {
         "service-a": OLD,
         "rich": {"key": "sk-rich-0123456789abcdef", "limits": {"rpm": 1}, "x": [None, 1.5]},
@@ -185,7 +155,7 @@ def test_entries_of_others_are_left_as_they_are(place: Place) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence_and_changes_nothing(
-    place: Place, arguments: list[str], typed: str, told: str
+    place: KeysPlace, arguments: list[str], typed: str, told: str
 ) -> None:
     place.put({"a": OLD})
     before = place.content()
@@ -199,7 +169,7 @@ def test_what_cannot_be_done_is_said_in_one_sentence_and_changes_nothing(
     assert place.content() == before
 
 
-def test_writers_at_the_same_time_lose_nothing(place: Place) -> None:
+def test_writers_at_the_same_time_lose_nothing(place: KeysPlace) -> None:
     place.keys("create-secret")
     names = [f"writer-{number}" for number in range(6)]
 
@@ -252,90 +222,3 @@ def test_a_linked_file_is_changed_where_it_is(tmp_path: Path) -> None:
 
     assert (tmp_path / "link.json").is_symlink()
     assert set(json.loads((tmp_path / "real" / "keys.json").read_text())) == {"a", "b"}
-
-
-@pytest.fixture
-def secret(secret_manager: FakeSecretManagerThread) -> Place:
-    put_keys(secret_manager, {"a": OLD})
-    return Place(None, secret_manager)
-
-
-@pytest.mark.parametrize(
-    ("failure", "told"),
-    [(403, "has no right"), (404, "does not exist"), (401, "credentials"), (503, "answered 503")],
-)
-def test_what_secret_manager_refuses_is_told(secret: Place, failure: int, told: str) -> None:
-    assert secret.running is not None
-    secret.running.fake.failure = failure
-
-    status, _, errors = secret.keys.run("add", "--name", "b")
-
-    assert status == 1
-    assert told in errors
-    assert "Traceback" not in errors
-
-
-def test_a_change_builds_on_the_newest_version_although_latest_is_behind(secret: Place) -> None:
-    assert secret.running is not None
-    put_keys(secret.running, {"a": OLD, "b": "sk-b-0123456789abcdef"})
-    secret.running.fake.stale_latest = 1
-
-    secret.keys("add", "--name", "c")
-
-    assert [record.name for record in secret.parsed().records] == ["a", "b", "c"]
-
-
-def test_a_change_builds_on_the_newest_version_that_is_enabled(secret: Place) -> None:
-    assert secret.running is not None
-    version = put_keys(secret.running, {"mistake": OLD})
-    secret.running.fake.set_state("my-project", "keys", version, "DISABLED")
-
-    secret.keys("add", "--name", "b")
-
-    assert [record.name for record in secret.parsed().records] == ["a", "b"]
-
-
-def mark_of_a_writer(secret: Place, age: float) -> None:
-    assert secret.running is not None
-    with open_client(secret.running.port) as client:
-        found = client.get_secret(name="projects/my-project/secrets/keys")
-        found.annotations[WRITER] = f"0123 {time.time() - age:.0f}"
-        client.update_secret(secret=found, update_mask={"paths": ["annotations"]})
-
-
-def test_a_writer_that_died_is_not_waited_for_for_ever(secret: Place) -> None:
-    mark_of_a_writer(secret, age=61)
-
-    secret.keys("add", "--name", "b")
-
-    assert [record.name for record in secret.parsed().records] == ["a", "b"]
-
-
-def test_a_writer_at_work_is_waited_for(secret: Place) -> None:
-    mark_of_a_writer(secret, age=57)  # to be forgotten in about three seconds
-    began = time.monotonic()
-
-    secret.keys("add", "--name", "b")
-
-    assert time.monotonic() - began > 1
-    assert [record.name for record in secret.parsed().records] == ["a", "b"]
-
-
-def test_the_mark_of_a_writer_is_gone_after_it_also_after_a_failure(secret: Place) -> None:
-    assert secret.running is not None
-    secret.keys("add", "--name", "b")
-    secret.keys.run("add", "--name", "b")
-
-    with open_client(secret.running.port) as client:
-        annotations = dict(client.get_secret(name="projects/my-project/secrets/keys").annotations)
-    assert annotations == {"vllm-gateway-version": "2"}
-
-
-def test_more_than_a_secret_holds_is_refused(secret: Place) -> None:
-    put_keys_of = {f"name-{number:04}": f"sk-{number:060}" for number in range(900)}
-    secret.put(put_keys_of)
-
-    status, _, errors = secret.keys.run("add", "--name", "one-more", "--note", "x" * 3000)
-
-    assert status == 1
-    assert "64 KiB" in errors
