@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.client import KEY, RawClient, Reply
 from tests.local import ROOT, free_port
 
 START_SECONDS = 15.0
+KEYS_OF_TESTS = re.compile(rb"(?:sk|vgw)[-_][0-9A-Za-z_-]{8,}")  # none may leave a gateway, nor be logged
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
@@ -84,13 +86,15 @@ class Gateway:
             return False
 
     def __exit__(self, *_exc: object) -> None:
-        """End it at once: how it ends by itself is what the lifecycle tests look at."""
+        """End it at once: how it ends by itself is what the lifecycle tests look at. No key is in its log."""
         if self.process.poll() is None:
             family = [*psutil.Process(self.process.pid).children(recursive=True), self.process]
             for member in family:
                 with suppress(psutil.NoSuchProcess):
                     member.kill()
             self.process.wait()
+        written = self.log_file.read_bytes() if self.log_file.exists() else b""
+        assert not KEYS_OF_TESTS.search(written)
 
     def worker_pids(self) -> set[int]:
         """The processes below the master."""
@@ -119,7 +123,9 @@ class Gateway:
             declared = {"Content-Type": "application/json"} if content is not None else {}
             connection.request(method, target, content, {**declared, **(headers or {})})
             response = connection.getresponse()
-            return Reply(response.status, response.getheaders(), response.read())
+            reply = Reply(response.status, response.getheaders(), response.read())
+            assert not KEYS_OF_TESTS.search(str(response.headers).encode() + reply.body)
+            return reply
         finally:
             connection.close()
 

@@ -48,7 +48,7 @@ def parse_key_file(data: bytes) -> KeyFile:
     `{"_allow_empty": true}`.
     """
     entries = decode_key_file(data)
-    may_be_empty = entries == {ALLOW_EMPTY: True}
+    may_be_empty = entries.get(ALLOW_EMPTY) is True and len(entries) == 1
     if isinstance(entries.get(ALLOW_EMPTY), bool):
         del entries[ALLOW_EMPTY]
     found = KeyFile([])

@@ -114,14 +114,17 @@ class SharedKeys:
 
     def note_use(self, digest: bytes) -> None:
         """This key of the current set opened the gateway just now."""
-        place = self._places.get(digest)
+        place = self._place_of(digest)
         if place is not None:
             self._instance.key_used[place] = time.time()
 
     def last_used(self, digest: bytes) -> float | None:
         """When the key was last used in this instance, in seconds since the epoch."""
-        place = self._places.get(digest)
+        place = self._place_of(digest)
         return None if place is None else self._instance.key_used[place] or None
+
+    def _place_of(self, digest: bytes) -> int | None:
+        return self._places.get(digest) if self.ring.by_digest else None
 
     def reload(self, *, strict: bool, version: int | None = None) -> Reload:
         """Read the store and make its set current in every worker before returning.
