@@ -25,6 +25,9 @@ MEASUREMENTS = (
     "broken",
     "first_byte",
     "overload",
+    "rotation",
+    "secret_store",
+    "look_up",
 )
 
 
