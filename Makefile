@@ -7,13 +7,16 @@ SECONDS ?= 600
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-.PHONY: serve demo test test-fast test-e2e check measure soak format lock clean gateway dev
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check measure soak format lock clean gateway dev
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
 
 demo: gateway ## the gateway in front of a scripted stand-in for vLLM
 	@$(BIN)/python -m tests.demo
+
+demo-secret-manager: gateway ## the same, with its keys in a stand-in for Google's Secret Manager
+	@$(BIN)/python -m tests.demo --secret-manager
 
 test: check test-fast test-e2e ## everything
 

@@ -1,16 +1,21 @@
-"""`make demo`: the real gateway in front of the fake vLLM, with a key and a curl line to try."""
+"""`make demo`: the real gateway in front of the fake vLLM, with a key and a curl line to try.
 
-import json
+With `--secret-manager` (`make demo-secret-manager`) the keys are in a stand-in for Google's Secret Manager,
+and the commands that make, rotate and remove them can be tried as well.
+"""
+
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.keys_command import KeysCommand
 from tests.local import ROOT, free_port
 
 CURL = """\
@@ -21,48 +26,80 @@ Ready. Watch an answer stream (Ctrl-C here ends the demo):
     -H "X-API-Key: $API_KEY" -H "Content-Type: application/json" \\
     -d '{{"model": "fake/model-1", "stream": true, "messages": [{{"role": "user", "content": "Hi"}}]}}'
 """
+COMMANDS = """
+The keys are in a secret. In this folder, in another terminal:
+
+  export {settings} GATEWAY=http://127.0.0.1:{port} API_KEY={key}
+  {flask} keys list
+  {flask} keys add --name opencode-integration
+  curl -X POST -H "X-API-Key: $API_KEY" "$GATEWAY/admin/reload-keys"
+  {flask} keys rotate --name opencode-integration --overlap 24h
+  curl -H "X-API-Key: $API_KEY" "$GATEWAY/admin/status"
+"""
 
 
 def main() -> int:
     """Start both, wait until the gateway is ready, say how to use it; returns an exit code."""
-    port, upstream_port = os.environ.get("PORT", "8080"), free_port()
-    key = "sk-demo-" + secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as folder:
-        keys_file = Path(folder) / "keys.json"
-        keys_file.touch(0o600)
-        keys_file.write_text(json.dumps({"demo": key}))
+    port = os.environ.get("PORT", "8080")
+    on_secret = "--secret-manager" in sys.argv
+    with ExitStack() as stack:
+        place = stack.enter_context(secret() if on_secret else file())
+        keys = KeysCommand(**place)
+        key = keys("add", "--name", "demo", "--scope", "inference", "--scope", "admin")
+        upstream_port = free_port()
+        stack.enter_context(running("-m", "tests.fake_vllm", "--port", str(upstream_port)))
         settings = {
             "PORT": port,
             "VLLM_BASE_URL": f"http://127.0.0.1:{upstream_port}",
-            "API_KEYS_FILE": str(keys_file),
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),
+            "API_KEYS_FILE": "",
+            **place,
         }
-        upstream = start("-m", "tests.fake_vllm", "--port", str(upstream_port))
-        gateway = start("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", **settings)
+        gateway = stack.enter_context(
+            running("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", **settings)
+        )
         try:
             wait_ready(gateway, port)
-            sys.stdout.write(CURL.format(key=key, port=port))
+            said = " ".join(f"{name}={value}" for name, value in place.items())
+            flask = f"{Path(sys.executable).with_name('flask')} --app wsgi"
+            more = COMMANDS.format(settings=said, port=port, key=key, flask=flask) if on_secret else ""
+            sys.stdout.write(CURL.format(key=key, port=port) + more)
             sys.stdout.flush()
             return gateway.wait()
         except KeyboardInterrupt:
             return 0
-        finally:
-            for process in (gateway, upstream):
-                stop(process)
 
 
-def start(*arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
+@contextmanager
+def file() -> Iterator[dict[str, str]]:
+    """The settings of a key file that goes with the demo."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield {"API_KEYS_FILE": str(Path(folder) / "keys.json")}
+
+
+@contextmanager
+def secret() -> Iterator[dict[str, str]]:
+    """The settings of a secret in a stand-in for Secret Manager."""
+    port = free_port()
+    place = {"GCP_PROJECT": "demo", "SECRET_MANAGER_ENDPOINT": f"http://127.0.0.1:{port}"}
+    with running("-m", "tests.fake_secret_manager", "--port", str(port)):
+        while KeysCommand(**place).run("create-secret")[0] != 0:
+            time.sleep(0.1)
+        yield place
+
+
+@contextmanager
+def running(*arguments: str, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A Python program of this environment, in a session of its own so that Ctrl-C is ours."""
-    command = [sys.executable, *arguments]
-    environ = {**os.environ, **settings}
-    return subprocess.Popen(command, cwd=ROOT, env=environ, start_new_session=True)
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ask it to end, and wait until it has."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    process.wait()
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **settings}, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait()
 
 
 def wait_ready(gateway: "subprocess.Popen[bytes]", port: str) -> None:

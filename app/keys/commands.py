@@ -24,6 +24,7 @@ from app.keys.listing import as_table, describe_entries
 from app.keys.new_key import make_key
 from app.keys.records import EntryError, read_entry
 from app.keys.stores import open_secret
+from app.settings import process_settings
 
 Command = Callable[..., None]
 NAME = click.option("--name", required=True, help="Who the key is for, such as opencode-integration.")
@@ -52,10 +53,9 @@ def on_store(command: Command) -> Command:
     @click.option("--file", type=click.Path(), envvar="API_KEYS_FILE", help="A local key file.")
     @click.option("--project", envvar="GCP_PROJECT", help="The Google Cloud project of the secret.")
     @click.option("--secret", envvar="API_KEYS_SECRET_NAME", default="vllm-api-keys", show_default=True)
-    @click.option("--endpoint", envvar="SECRET_MANAGER_ENDPOINT", hidden=True)
     @click.pass_context
     def run(context: click.Context, /, **options: Any) -> None:
-        place = {name: options.pop(name) for name in ("file", "project", "secret", "endpoint")}
+        place = {name: options.pop(name) for name in ("file", "project", "secret")}
         try:
             command(_open(context, **place), **options)
         except (KeyStoreError, ChangeRefused) as error:
@@ -65,9 +65,7 @@ def on_store(command: Command) -> Command:
     return update_wrapper(run, command)
 
 
-def _open(
-    context: click.Context, file: str | None, project: str | None, secret: str, endpoint: str | None
-) -> WritableStore:
+def _open(context: click.Context, file: str | None, project: str | None, secret: str) -> WritableStore:
     """What was typed wins over what is set, and of two that are set the file, as in the gateway."""
     sources = {name: context.get_parameter_source(name) for name in ("file", "project")}
     typed = [name for name, source in sources.items() if source is ParameterSource.COMMANDLINE]
@@ -76,7 +74,7 @@ def _open(
     if file and typed != ["project"]:
         return FileStore(file)
     if project:
-        return open_secret(project, secret, endpoint or None)
+        return open_secret(project, secret, process_settings().secret_manager_endpoint)
     raise click.UsageError("Name the place of the keys: --file, or --project.")
 
 

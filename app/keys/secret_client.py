@@ -66,7 +66,7 @@ def _translate(error: Exception | None) -> KeyStoreError:
     if isinstance(error, GoogleAPICallError):
         status = _status(error)
         if status in ("FAILED_PRECONDITION", "ABORTED"):
-            return PreconditionFailed("that version of the secret is disabled or destroyed")
+            return PreconditionFailed("the version is disabled or destroyed, or a policy forbids it")
         if status in REFUSALS:
             return StoreRefused(REFUSALS[status])
         return StoreUnavailable(f"Secret Manager answered {error.code}")

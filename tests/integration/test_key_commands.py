@@ -10,7 +10,8 @@ import pytest
 
 from app.keys.records import digest_of
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.keys_command import KeysCommand, KeysPlace
+from tests.keys_command import KeysCommand
+from tests.keys_place import KeysPlace
 
 OLD = "sk-old-0123456789abcdef"
 KEY_FORM = r"vgw_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}"

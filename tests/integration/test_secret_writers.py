@@ -6,7 +6,7 @@ import pytest
 
 from app.keys.secret_manager import WRITER
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.keys_command import KeysPlace
+from tests.keys_place import KeysPlace
 from tests.secret_client import open_client, put_keys
 
 OLD = "sk-old-0123456789abcdef"
