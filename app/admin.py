@@ -31,7 +31,7 @@ def reload_keys() -> Response:
         kind = StoreSilent if isinstance(error, StoreUnavailable) else ReloadFailed
         raise kind(f"The old keys stay in use: {error}.", {"reloaded": False, **_in_use(keys)}) from error
     by = {"by": g.principal.name, "version_before": before, "reason": result.reason}
-    log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.changes, **by})
+    log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.log_fields(), **by})
     refresh = current_app.extensions["settings"].api_keys_refresh_seconds
     note = f"Other instances follow within {refresh:g} seconds."
     return _json({**msgspec.to_builtins(result), **_in_use(keys), "note": note})

@@ -55,8 +55,8 @@ class KeyRefresh:
         self._instance.set("refresh_failures", 0)
         if result.reason:
             self._report(result.reason, told)
-        elif result.changes:
-            log.info("keys refreshed", extra=result.changes)
+        elif result.is_news:
+            log.info("keys refreshed", extra=result.log_fields())
         return self._seconds * random.uniform(0.8, 1.0)  # never later: revoking has a deadline
 
     def _report(self, reason: str, told: str | None) -> None:

@@ -28,7 +28,7 @@ class KeySet(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """How reading the store went. Times are seconds since the epoch; `failure` is about the last reading."""
+    """How reading the store went; `failure` of the last reading, `confirmed_at` by CLOCK_MONOTONIC."""
 
     version: int | None = None
     confirmed_at: float | None = None
@@ -52,12 +52,14 @@ class Reload(msgspec.Struct, frozen=True):
     reason: str | None = None
 
     @property
-    def changes(self) -> dict[str, Any]:
-        """What is worth a line of log, in its fields; empty when everything stayed as it was."""
+    def is_news(self) -> bool:
+        """Whether anything is not as it was before."""
+        return bool(self.added or self.removed or self.changed or self.problems)
+
+    def log_fields(self) -> dict[str, Any]:
+        """What a line of log tells, long lists cut."""
         names = {"added_names": self.added, "removed_names": self.removed, "changed_names": self.changed}
         sentences = {"problems": self.problems, "warnings": self.warnings}
-        if not any(names.values()) and not self.problems:
-            return {}
         shown = {field: found[:MOST_SENTENCES] for field, found in (names | sentences).items()}
         return {"generation": self.generation, "version": self.version, "keys": self.keys, **shown}
 
@@ -76,7 +78,6 @@ class SharedKeys:
         self.store = store
         self._instance = instance
         self._generation = 0
-        self._set = KeySet()
         self._ring = Ring.of(())
         self._places: dict[bytes, int] = {}
 
@@ -95,9 +96,9 @@ class SharedKeys:
         """The set that is current in the whole instance at this moment."""
         if self._generation != self.generation:
             self._generation, content = self._instance.key_set.read()
-            self._set = SETS.decode(content)
-            self._ring = Ring.of(self._set.records)
-            self._places = dict(zip(self._ring.by_digest, self._set.places, strict=True))
+            current = SETS.decode(content)
+            self._ring = Ring.of(current.records)
+            self._places = dict(zip(self._ring.by_digest, current.places, strict=True))
         return self._ring
 
     @property
@@ -110,7 +111,7 @@ class SharedKeys:
     def age(self) -> float | None:
         """Seconds since the store last confirmed the set in use; None before the first time."""
         confirmed_at = self.report.confirmed_at
-        return None if confirmed_at is None else max(0.0, time.time() - confirmed_at)
+        return None if confirmed_at is None else time.monotonic() - confirmed_at
 
     def note_use(self, digest: bytes) -> None:
         """This key of the current set opened the gateway just now."""
@@ -148,7 +149,7 @@ class SharedKeys:
                 raise
             result = self._take(found, read_version)
             most = slice(MOST_SENTENCES)
-            self._tell(Report(read_version, time.time(), found.problems[most], found.warnings[most]))
+            self._tell(Report(read_version, time.monotonic(), found.problems[most], found.warnings[most]))
             return result
 
     def _keep(self, reason: str) -> Reload:
@@ -169,9 +170,15 @@ class SharedKeys:
             content = self.store.read(version)
             return parse_key_file(content.data), content.version
 
-        late = StoreUnavailable(f"it did not answer within {STORE_SECONDS:g} seconds")
-        with gevent.Timeout(STORE_SECONDS, late):
-            return self._threads.apply(read) if self.store.blocks else read()
+        # Not an exception of ours: a library that retries would swallow it.
+        with gevent.Timeout(STORE_SECONDS) as limit:
+            try:
+                return self._threads.apply(read) if self.store.blocks else read()
+            except gevent.Timeout as expired:
+                if expired is not limit:
+                    raise
+                seconds = f"{STORE_SECONDS:g} seconds"
+                raise StoreUnavailable(f"the store did not answer within {seconds}") from None
 
     def _take(self, found: KeyFile, version: int | None) -> Reload:
         before = _by_name(self.ring.by_digest.values())

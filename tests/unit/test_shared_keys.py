@@ -1,14 +1,18 @@
 """The set that all workers share: what a reload changes, what it leaves, and what is told about it."""
 
 import json
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from app.instance import Instance
-from app.keys.errors import KeyFileError, StoreRefused
+from app.keys import shared
+from app.keys.errors import KeyFileError, StoreRefused, StoreUnavailable
 from app.keys.file_store import FileStore
 from app.keys.records import digest_of
 from app.keys.shared import SharedKeys
@@ -93,13 +97,13 @@ def test_a_name_with_other_keys_than_before_is_told_as_changed(file: Path, insta
     result = keys.reload(strict=True)
 
     assert (result.added, result.removed, result.changed) == ([], [], ["rotated"])
-    assert result.changes["changed_names"] == ["rotated"]
+    assert result.log_fields()["changed_names"] == ["rotated"]
 
 
 def test_nothing_is_worth_a_line_of_log_when_nothing_changed(file: Path, instance: Instance) -> None:
     keys = keys_of(file, instance, {"a": "short-key"})
 
-    assert keys.reload(strict=True).changes == {}
+    assert not keys.reload(strict=True).is_news
 
 
 def test_a_failure_is_told_to_every_worker_and_forgotten_after_a_success(
@@ -171,3 +175,41 @@ def test_shared_memory_holds_no_key(file: Path, instance: Instance) -> None:
         assert content
         assert KEY.encode() not in content
         assert OTHER.encode() not in content
+
+
+class Silent:
+    """A store that never answers, and whose client swallows every ordinary exception meanwhile."""
+
+    kind, has_versions, blocks = "file", False, False
+
+    def read(self, version: int | None = None) -> Any:
+        while True:
+            with suppress(Exception):
+                gevent.sleep(60)
+
+
+def test_a_store_that_never_answers_is_given_up_also_when_a_library_would_go_on(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "STORE_SECONDS", 0.05)
+
+    with pytest.raises(StoreUnavailable, match="did not answer within 0.05 seconds"):
+        SharedKeys(Silent(), instance).reload(strict=True)
+
+
+def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
+    tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "STORE_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "keys.json")  # opening it waits for a writer
+    ticks: list[float] = []
+    ticking = gevent.spawn(
+        lambda: [(ticks.append(time.monotonic()), gevent.sleep(0.01)) for _ in range(1000)]
+    )
+
+    with pytest.raises(StoreUnavailable):
+        SharedKeys(FileStore(str(tmp_path / "keys.json")), instance).reload(strict=True)
+
+    ticking.kill()
+    with open(tmp_path / "keys.json", "wb"):  # lets the thread go
+        assert len(ticks) > 5
