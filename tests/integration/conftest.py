@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 from tests.entrypoint import Entrypoint
 from tests.fake_secret_manager import FakeSecretManagerThread
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.fault_proxy import FaultProxy, Faults
 from tests.gateway import Gateway, wait_until
-from tests.secret_client import secret_settings
+from tests.secret_client import open_client, secret_settings
 from tests.truth import TruthOf, truth_finder
 
 
@@ -85,6 +86,13 @@ def secret_manager() -> Iterator[FakeSecretManagerThread]:
     """A Secret Manager of the test's own."""
     with FakeSecretManagerThread() as running:
         yield running
+
+
+@pytest.fixture
+def client(secret_manager: FakeSecretManagerThread) -> Iterator[SecretManagerServiceClient]:
+    """Google's own client of it."""
+    with open_client(secret_manager.port) as opened:
+        yield opened
 
 
 @pytest.fixture

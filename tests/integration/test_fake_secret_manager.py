@@ -11,26 +11,14 @@ from google.api_core.exceptions import BadRequest, Conflict, NotFound
 from google.cloud.secretmanager_v1 import Secret, SecretManagerServiceClient, SecretVersion
 
 from tests.fake_secret_manager import FakeSecretManager, FakeSecretManagerThread
-from tests.secret_client import LATEST, PROJECT, SECRET, access, open_client, refused
+from tests.secret_client import LATEST, PROJECT, SECRET, access, refused
 
 NEW: Any = {"replication": {"automatic": {}}, "labels": {"team": "a"}, "annotations": {"note": "first"}}
 
 
 @pytest.fixture
-def running() -> Iterator[FakeSecretManagerThread]:
-    with FakeSecretManagerThread() as thread:
-        yield thread
-
-
-@pytest.fixture
-def fake(running: FakeSecretManagerThread) -> FakeSecretManager:
-    return running.fake
-
-
-@pytest.fixture
-def client(running: FakeSecretManagerThread) -> Iterator[SecretManagerServiceClient]:
-    with open_client(running.port) as opened:
-        yield opened
+def fake(secret_manager: FakeSecretManagerThread) -> FakeSecretManager:
+    return secret_manager.fake
 
 
 @pytest.fixture

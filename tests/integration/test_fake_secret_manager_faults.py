@@ -8,39 +8,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import google_crc32c
 import pytest
 from google.api_core.exceptions import Forbidden, InternalServerError, ServiceUnavailable, TooManyRequests
-from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from requests.exceptions import ConnectionError as Disconnected
 from requests.exceptions import ReadTimeout
 
 from tests.fake_secret_manager import FakeSecretManager, FakeSecretManagerThread
 from tests.gateway import wait_until
 from tests.local import ROOT, free_port
-from tests.secret_client import LATEST, SECRET, access, open_client, refused
+from tests.secret_client import LATEST, SECRET, access, refused
 
 
 @pytest.fixture
-def running() -> Iterator[FakeSecretManagerThread]:
-    with FakeSecretManagerThread() as thread:
-        thread.fake.put("p", "s", b"data")
-        yield thread
+def running(secret_manager: FakeSecretManagerThread) -> FakeSecretManagerThread:
+    secret_manager.fake.put("p", "s", b"data")
+    return secret_manager
 
 
 @pytest.fixture
 def fake(running: FakeSecretManagerThread) -> FakeSecretManager:
     return running.fake
-
-
-@pytest.fixture
-def client(running: FakeSecretManagerThread) -> Iterator[SecretManagerServiceClient]:
-    with open_client(running.port) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,15 @@ def test_the_log_of_a_start_names_the_version_and_no_key(four: Gateway) -> None:
 
     assert (line["version"], line["added_names"]) == (1, ["tester"])
     assert KEY not in json.dumps(four.log_lines())
+
+
+def test_the_first_client_of_a_new_gateway_waits_for_the_keys_instead_of_being_refused(
+    secret_manager: FakeSecretManagerThread, start_on_secret: StartOnSecret
+) -> None:
+    put_keys(secret_manager, {"tester": KEY})
+    secret_manager.fake.latency = 0.4
+
+    gateway = start_on_secret(WEB_CONCURRENCY=2)
+
+    assert status_of(gateway, KEY) == 200
+    assert gateway.log_lines(outcome="keys_unavailable") == []

@@ -62,5 +62,12 @@ def test_a_key_beyond_the_length_limit_is_unknown() -> None:
     assert ring.find(long.encode() + b"k") is None
 
 
+def test_a_digest_of_a_key_that_is_too_long_opens_nothing() -> None:
+    long = b"k" * 513
+    ring = Ring.of([read_entry("client", {"digest": f"sha256:{digest_of(long)}"})])
+
+    assert ring.find(long) is None
+
+
 def test_a_ring_holds_no_key() -> None:
     assert KEY not in repr(ring_of(note=KEY))

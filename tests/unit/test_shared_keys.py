@@ -177,6 +177,12 @@ def test_shared_memory_holds_no_key(file: Path, instance: Instance) -> None:
         assert OTHER.encode() not in content
 
 
+def tick(ticks: list[float]) -> None:
+    while True:
+        ticks.append(time.monotonic())
+        gevent.sleep(0.01)
+
+
 class Silent:
     """A store that never answers, and whose client swallows every ordinary exception meanwhile."""
 
@@ -203,9 +209,7 @@ def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
     monkeypatch.setattr(shared, "STORE_SECONDS", 0.2)
     os.mkfifo(tmp_path / "keys.json")  # opening it waits for a writer
     ticks: list[float] = []
-    ticking = gevent.spawn(
-        lambda: [(ticks.append(time.monotonic()), gevent.sleep(0.01)) for _ in range(1000)]
-    )
+    ticking = gevent.spawn(tick, ticks)
 
     with pytest.raises(StoreUnavailable):
         SharedKeys(FileStore(str(tmp_path / "keys.json")), instance).reload(strict=True)
