@@ -23,9 +23,9 @@ def reload_keys() -> Response:
     """Read the keys again; when this answers, every worker of the instance uses the new set."""
     keys: SharedKeys = current_app.extensions["keys"]
     version = _wanted_version(request.args.getlist("version"), has_versions=keys.store.has_versions)
-    before = keys.report.version
+    before = keys.version
     try:
-        result = keys.reload(strict=True, version=version)
+        result = keys.reload(version)
     except KeyStoreError as error:
         log.warning("keys not reloaded", extra={"reason": str(error), "by": g.principal.name})
         kind = StoreSilent if isinstance(error, StoreUnavailable) else ReloadFailed
@@ -33,8 +33,11 @@ def reload_keys() -> Response:
     by = {"by": g.principal.name, "version_before": before, "reason": result.reason}
     log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.log_fields(), **by})
     refresh = current_app.extensions["settings"].api_keys_refresh_seconds
-    note = f"Other instances follow within {refresh:g} seconds."
-    return _json({**msgspec.to_builtins(result), **_in_use(keys), "note": note})
+    note = f"Other instances follow within {refresh:g} seconds of the store naming that version its latest."
+    told = {"reloaded": result.reloaded, "reason": result.reason, **msgspec.to_builtins(result.changes)}
+    return _json(
+        {**told, **_in_use(keys), "problems": result.problems, "warnings": result.warnings, "note": note}
+    )
 
 
 @bp.get("/status")
@@ -44,7 +47,6 @@ def status() -> Response:
     load = current_app.extensions["load"]
     now = time.time()
     records = sorted(keys.ring.by_digest.values(), key=lambda record: (record.name, record.key_id))
-    report = keys.report
     return _json(
         {
             "phase": health.phase(),
@@ -53,9 +55,9 @@ def status() -> Response:
             "keys": {
                 "store": keys.store.kind,
                 **_in_use(keys),
-                "failure": report.failure,
-                "problems": report.problems,
-                "warnings": report.warnings,
+                "failure": keys.report.failure,
+                "problems": keys.current.problems,
+                "warnings": keys.current.warnings,
                 "list": [_describe(record, keys, now) for record in records],
             },
         }
@@ -76,7 +78,7 @@ def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:
 def _in_use(keys: SharedKeys) -> dict[str, Any]:
     age = keys.age
     return {
-        "version": keys.report.version,
+        "version": keys.version,
         "generation": keys.generation,
         "keys": len(keys.ring.by_digest),
         "names": len({record.name for record in keys.ring.by_digest.values()}),

@@ -17,7 +17,8 @@ from app.wire import CONNECTION, RECORD
 
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 LACKS_ADMIN = "This API key lacks the scope admin."
-NO_ADMIN_YET = f"{LACKS_ADMIN} No key has it yet: make one with `flask --app wsgi keys add --scope admin`."
+MAKE_ADMIN = "flask --app wsgi keys add --name operator --scope admin"
+NO_ADMIN_YET = f"{LACKS_ADMIN} No key has it yet: make one with `{MAKE_ADMIN}`."
 JWT_HINT = "A signed identity token is not an API key; send the key in X-API-Key."
 
 

@@ -154,9 +154,14 @@ def _check_upstream(url: str) -> None:
 
 def _check_endpoint(url: str | None) -> None:
     """Keys come from there, so in clear text only from this machine."""
-    parts = urlsplit(url or "https://default")
+    try:
+        parts = urlsplit(url or "https://default")
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        raise _refusal("SECRET_MANAGER_ENDPOINT", url or "") from None
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not (is_safe and parts.hostname and parts.path in ("", "/")) or parts.query or "@" in parts.netloc:
+    extras = parts.query or parts.fragment or parts.path.strip("/") or "@" in parts.netloc
+    if extras or not (port_is_valid and is_safe and parts.hostname):
         raise _refusal("SECRET_MANAGER_ENDPOINT", url or "")
 
 

@@ -53,6 +53,7 @@ def main() -> int:
             "VLLM_BASE_URL": f"http://127.0.0.1:{upstream_port}",
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),
             "API_KEYS_FILE": "",
+            "API_KEYS_SECRET_NAME": "",
             **place,
         }
         gateway = stack.enter_context(
@@ -83,9 +84,12 @@ def secret() -> Iterator[dict[str, str]]:
     port = free_port()
     place = {"GCP_PROJECT": "demo", "SECRET_MANAGER_ENDPOINT": f"http://127.0.0.1:{port}"}
     with running("-m", "tests.fake_secret_manager", "--port", str(port)):
-        while KeysCommand(**place).run("create-secret")[0] != 0:
-            time.sleep(0.1)
-        yield place
+        for _ in range(50):
+            status, _, told = KeysCommand(**place).run("create-secret")
+            if status == 0:
+                yield place
+                return
+        sys.exit(f"demo: {told}")
 
 
 @contextmanager

@@ -60,15 +60,17 @@ class FakeSecretManager(FakeSecrets):
         self.requests: list[tuple[str, str]] = []
         self.latency = 0.0  # seconds before each answer
         self.failure: int | None = None  # the HTTP status of every answer
+        self.answer: tuple[int, bytes] | None = None  # status and body of every answer, whatever they are
         self.resets = False  # requests get a reset for an answer
         self.hangs = False  # requests get no answer, until this is cleared
+        self.hanging_path = ""  # requests whose path ends so get none, if it is set
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
         try:
             while not writer.is_closing() and (request := await read_request(reader, connection=0)):
                 self.requests.append((request.method, path_of(request)))
-                await self._wait(reader)
+                await self._wait(reader, path_of(request))
                 await self._answer(request, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             return
@@ -77,9 +79,11 @@ class FakeSecretManager(FakeSecrets):
         finally:
             writer.close()
 
-    async def _wait(self, reader: asyncio.StreamReader) -> None:
+    async def _wait(self, reader: asyncio.StreamReader, path: str) -> None:
         await asyncio.sleep(self.latency)
-        while self.hangs:
+        while (
+            self.hangs or (self.hanging_path and path.endswith(self.hanging_path))
+        ) and not reader.at_eof():
             await asyncio.sleep(POLL_SECONDS)
         if reader.at_eof():
             raise ConnectionAbortedError("nobody waits for the answer, so nothing shall be done")
@@ -87,6 +91,8 @@ class FakeSecretManager(FakeSecrets):
     async def _answer(self, request: Received, writer: asyncio.StreamWriter) -> None:
         if self.resets:
             reset(writer)
+        elif self.answer is not None:
+            await send_plain(writer, *self.answer)
         else:
             status, answer = self._respond(request)
             await send_plain(writer, status, encode(answer, request))

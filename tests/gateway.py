@@ -34,6 +34,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
 class Gateway:
     """gunicorn with the project's own configuration, on a free loopback port."""
 
+    keys_shown = 0  # in its output
     command = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app")
 
     def __init__(self, folder: Path, upstream_url: str, **settings: Any) -> None:
@@ -94,7 +95,7 @@ class Gateway:
                     member.kill()
             self.process.wait()
         written = self.log_file.read_bytes() if self.log_file.exists() else b""
-        assert not KEYS_OF_TESTS.search(written)
+        assert len(KEYS_OF_TESTS.findall(written)) <= self.keys_shown
 
     def worker_pids(self) -> set[int]:
         """The processes below the master."""

@@ -9,6 +9,7 @@ import click
 from app.keys.records import read_time
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST = timedelta(days=36525)
 DURATION = re.compile(r"(\d{1,6})([smhdw])")
 
 
@@ -22,7 +23,10 @@ class Duration(click.ParamType[timedelta]):
         match = DURATION.fullmatch(str(value))
         if match is None:
             self.fail("expected a number with s, m, h, d or w behind it, such as 24h", param, ctx)
-        return timedelta(**{UNITS[match[2]]: int(match[1])})
+        duration = timedelta(**{UNITS[match[2]]: int(match[1])})
+        if duration > LONGEST:
+            self.fail("expected a hundred years at most", param, ctx)
+        return duration
 
 
 class Moment(click.ParamType[str]):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -18,7 +18,7 @@ from app.keys.arguments import Duration, Moment, moment_after
 from app.keys.changes import ChangeRefused
 from app.keys.errors import KeyFileError, KeyStoreError
 from app.keys.file_store import FileStore
-from app.keys.key_file import decode_key_file, parse_key_file
+from app.keys.key_file import decode_key_file, encode_key_file, listed, parse_key_file
 from app.keys.key_store import Change, WritableStore
 from app.keys.listing import as_table, describe_entries
 from app.keys.new_key import make_key
@@ -67,11 +67,11 @@ def on_store(command: Command) -> Command:
 
 def _open(context: click.Context, file: str | None, project: str | None, secret: str) -> WritableStore:
     """What was typed wins over what is set, and of two that are set the file, as in the gateway."""
-    sources = {name: context.get_parameter_source(name) for name in ("file", "project")}
-    typed = [name for name, source in sources.items() if source is ParameterSource.COMMANDLINE]
-    if len(typed) > 1:
-        raise click.UsageError("Name a file or a project, not both.")
-    if file and typed != ["project"]:
+    sources = {name: context.get_parameter_source(name) for name in ("file", "project", "secret")}
+    typed = {name for name, source in sources.items() if source is ParameterSource.COMMANDLINE}
+    if "file" in typed and len(typed) > 1:
+        raise click.UsageError("Name a file or a secret, not both.")
+    if file and typed <= {"file"}:
         return FileStore(file)
     if project:
         return open_secret(project, secret, process_settings().secret_manager_endpoint)
@@ -141,7 +141,7 @@ def list_keys(store: WritableStore, *, as_json: bool) -> None:
     content = store.read()
     entries = decode_key_file(content.data)
     rows = describe_entries(entries)
-    problems, warnings = _judge(content.data)
+    _, problems, warnings = _judge(content.data)
     if as_json:
         found = {"store": store.kind, "version": content.version, "keys": rows}
         click.echo(json.dumps({**found, "problems": problems, "warnings": warnings}, indent=2))
@@ -219,21 +219,28 @@ def _update(store: WritableStore, change: Change) -> int | None:
     """Make the change, unless it adds a problem: the gateway would refuse the whole file for it."""
 
     def checked(entries: dict[str, Any]) -> None:
-        before, _ = _judge(json.dumps(entries).encode())
+        before = _judge(encode_key_file(entries))
         change(entries)
-        after, _ = _judge(json.dumps(entries).encode())
-        if new := [sentence for sentence in after if sentence not in before]:
-            raise ChangeRefused("; ".join(new))
+        after = _judge(encode_key_file(entries))
+        if before.is_usable and (len(after.problems) > len(before.problems) or not after.is_usable):
+            new = [sentence for sentence in after.problems if sentence not in before.problems]
+            raise ChangeRefused(listed(new or after.problems))
 
     return store.update(checked)
 
 
-def _judge(data: bytes) -> tuple[list[str], list[str]]:
+class _Judgement(NamedTuple):
+    is_usable: bool
+    problems: list[str]
+    warnings: list[str]
+
+
+def _judge(data: bytes) -> _Judgement:
     try:
         found = parse_key_file(data)
     except KeyFileError as error:
-        return [str(error)], []
-    return found.problems, found.warnings
+        return _Judgement(False, [str(error)], [])
+    return _Judgement(True, found.problems, found.warnings)
 
 
 def _say_next(version: int | None, told: str) -> None:

@@ -1,14 +1,14 @@
 """The local key file: read as it is, written without a moment at which it is half there."""
 
 import fcntl
-import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.keys.errors import KeyStoreError, StoreRefused, StoreUnavailable
-from app.keys.key_file import MAX_FILE_BYTES, decode_key_file
+from app.keys.key_file import MAX_FILE_BYTES, decode_key_file, encode_key_file
 from app.keys.key_store import Change, Content
 
 OWNER_ONLY = 0o600
@@ -45,7 +45,7 @@ class FileStore:
         with _told(), _locked(path.parent):
             entries = decode_key_file(self.read().data) if path.exists() else {}
             change(entries)
-            _replace(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+            _replace(path, encode_key_file(entries))
 
 
 @contextmanager
@@ -70,23 +70,23 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write beside the file and rename, so that a reader finds the old one or the new one, whole."""
     before = path.stat() if path.exists() else None
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # A name that nobody can know before: root may write in a folder of another user.
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
+        with open(descriptor, "wb") as file:
             if before and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(file.fileno(), before.st_uid, before.st_gid)  # root edits a file of the gateway's
             os.chmod(file.fileno(), before.st_mode & 0o777 if before else OWNER_ONLY)
-            file.write(text)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.rename(path)
+        os.rename(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        Path(unfinished).unlink(missing_ok=True)

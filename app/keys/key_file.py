@@ -1,5 +1,6 @@
 """The key file's format: from its bytes to a set of checked records."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from app.strict_json import decode_object
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_KEYS = 65_536
 MOST_SENTENCES = 20  # of one kind, where they are kept or told
+MOST_NAMES = 5  # in one sentence
 
 
 class KeyFile(msgspec.Struct, frozen=True):
@@ -39,6 +41,16 @@ def decode_key_file(data: bytes) -> dict[str, Any]:
         return decode_object(data.removeprefix(b"\xef\xbb\xbf"))
     except ValueError:
         raise KeyFileError("the key file is not one JSON object with distinct names") from None
+
+
+def encode_key_file(entries: dict[str, Any], *, is_compact: bool = False) -> bytes:
+    """The file as it is written, in UTF-8. Raises KeyFileError for what JSON cannot hold."""
+    layout: dict[str, Any] = {"separators": (",", ":")} if is_compact else {"indent": 2}
+    try:
+        text = json.dumps(entries, ensure_ascii=False, allow_nan=False, **layout)
+    except ValueError:
+        raise KeyFileError("the key file has a number that is too large to be written again") from None
+    return f"{text}\n".encode()
 
 
 def parse_key_file(data: bytes) -> KeyFile:
@@ -93,8 +105,13 @@ def _without_shared_keys(found: KeyFile) -> list[KeyRecord]:
         by_digest.setdefault(record.digest, record)
         names.setdefault(record.digest, set()).add(record.name)
     shared = {digest for digest, holders in names.items() if len(holders) > 1}
-    found.problems.extend(f"entries {sorted(names[digest])} hold the same key" for digest in sorted(shared))
+    found.problems.extend(f"entries {_few(sorted(names[each]))} hold the same key" for each in sorted(shared))
     return [record for digest, record in by_digest.items() if digest not in shared]
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return f"{names[:MOST_NAMES]}" + (f" and {more} more" if more > 0 else "")
 
 
 def listed(sentences: list[str]) -> str:

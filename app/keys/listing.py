@@ -3,12 +3,12 @@
 import time
 from typing import Any
 
-from app.keys.changes import ending_of
+from app.keys.changes import ENDING_CHARS, ending_of
 from app.keys.key_file import members_of
-from app.keys.records import ALLOW_EMPTY, EntryError, read_entry
+from app.keys.records import ALLOW_EMPTY, KNOWN_FIELDS, EntryError, read_entry
 from app.logs import clean
 
-HIDDEN = ("key", "digest")
+HIDDEN = {"key", "digest"}
 COLUMNS = ("name", "id", "state", "scopes", "expires", "ending", "note")
 
 
@@ -25,15 +25,15 @@ def _describe(label: str, name: str, entry: Any, now: float) -> dict[str, Any]:
         record = read_entry(name, entry)
     except EntryError as error:
         return {"name": label.removeprefix("entry ").strip("'"), "state": "not usable", "problem": str(error)}
-    shown = {field: value for field, value in fields.items() if field not in HIDDEN}
-    ending = ending_of(fields["key"]) if "key" in fields else fields.get("ending")
+    ending = ending_of(fields["key"]) if fields.get("key") else fields.get("ending")
     return {
+        **{field: value for field, value in fields.items() if field in KNOWN_FIELDS - HIDDEN},
         "name": name,
         "id": record.key_id,
         "state": record.state(now),
         "scopes": list(record.scopes),
-        **shown,
-        "ending": str(ending)[-4:] if ending else None,
+        "ending": str(ending)[-ENDING_CHARS:] if ending else None,
+        "other_fields": len(fields.keys() - KNOWN_FIELDS),  # what is in them nobody knows
     }
 
 
@@ -54,4 +54,4 @@ def _cell(row: dict[str, Any], column: str) -> str:
         return "–"
     if column == "ending":
         return f"…{clean(value)}"
-    return clean(",".join(value) if isinstance(value, list) else str(value)) or "–"
+    return clean(",".join(map(str, value)) if isinstance(value, list) else str(value)) or "–"

@@ -158,5 +158,6 @@ def risks_of(entry: Any) -> Iterator[str]:
         yield f"the key has fewer than {GUESSABLE_CHARS} characters and may be guessed"
     if not isinstance(entry, str):
         for field in sorted(entry.keys() - KNOWN_FIELDS):
-            shown = "of one field" if LOOKS_LIKE_A_KEY.match(field) else repr(field)
+            hides = LOOKS_LIKE_A_KEY.match(field) or len(field) > MAX_ID_CHARS
+            shown = "of one field" if hides else repr(field)
             yield f"the name {shown} is not known and has no effect"

@@ -30,7 +30,8 @@ class KeyRefresh:
         """For ever; start it in a greenlet after the fork."""
         while True:
             if self._instance.claim("refresh_due", CLAIM_SECONDS):
-                self._instance.set("refresh_due", time.monotonic() + self.refresh())
+                pause = self.refresh()
+                self._instance.set("refresh_due", time.monotonic() + pause)
             gevent.sleep(TICK_SECONDS)
 
     def wait_for_first(self) -> None:
@@ -45,7 +46,7 @@ class KeyRefresh:
         """Read once; returns after how many seconds to read again."""
         told = self._keys.report.failure
         try:
-            result = self._keys.reload(strict=self._keys.are_loaded)
+            result = self._keys.reload(routine=True)
         except KeyStoreError as error:
             self._report(str(error), told)
             failures = self._instance.get("refresh_failures")

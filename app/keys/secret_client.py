@@ -11,7 +11,7 @@ import requests
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceRestTransport,
@@ -20,7 +20,9 @@ from google.protobuf.json_format import ParseError
 
 from app.keys.errors import KeyStoreError, StoreRefused, StoreUnavailable
 
-CLIENT_ERRORS = (GoogleAPICallError, GoogleAuthError, ParseError, requests.RequestException)
+# The last ones are how the client meets an answer that is not of Google's shape, from a proxy say.
+UNREADABLE = (ParseError, AttributeError, LookupError, TypeError, ValueError)
+CLIENT_ERRORS = (GoogleAPICallError, GoogleAuthError, requests.RequestException, *UNREADABLE)
 GOOGLE = "https://secretmanager.googleapis.com"
 REFUSALS = {
     "NOT_FOUND": "the secret, or that version of it, does not exist",
@@ -29,6 +31,12 @@ REFUSALS = {
     "UNAUTHENTICATED": "Google does not accept this account's credentials",
     "INVALID_ARGUMENT": "Secret Manager does not take the request",
 }
+OTHERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[KeyStoreError], str], ...] = (
+    (DefaultCredentialsError, StoreRefused, "this machine has no Google credentials"),
+    (requests.Timeout, StoreUnavailable, "Secret Manager did not answer in time"),
+    ((requests.RequestException, GoogleAuthError), StoreUnavailable, "Secret Manager cannot be reached"),
+    (Exception, StoreUnavailable, "Secret Manager gave an answer that cannot be read"),
+)
 STATUS_OF = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 
 
@@ -59,25 +67,24 @@ def in_our_words() -> Iterator[None]:
         yield
     except (*CLIENT_ERRORS, RetryError) as error:
         cause = error.cause if isinstance(error, RetryError) else error
-        raise (cause if isinstance(cause, KeyStoreError) else _translate(cause)) from error
+        raise (cause if isinstance(cause, KeyStoreError) else _translate(cause)) from None
 
 
 def _translate(error: Exception | None) -> KeyStoreError:
     if isinstance(error, GoogleAPICallError):
-        status = _status(error)
-        if status in ("FAILED_PRECONDITION", "ABORTED"):
-            return PreconditionFailed("the version is disabled or destroyed, or a policy forbids it")
-        if status in REFUSALS:
-            return StoreRefused(REFUSALS[status])
-        return StoreUnavailable(f"Secret Manager answered {error.code}")
-    if isinstance(error, DefaultCredentialsError):
-        return StoreRefused("this machine has no Google credentials")
-    if isinstance(error, ParseError):
-        return StoreUnavailable("Secret Manager gave an answer that cannot be read")
-    timed_out = isinstance(error, requests.Timeout)
-    return StoreUnavailable(
-        f"Secret Manager {'did not answer in time' if timed_out else 'cannot be reached'}"
-    )
+        return _of_answer(error)
+    if isinstance(error, RefreshError) and not error.retryable:
+        return StoreRefused(REFUSALS["UNAUTHENTICATED"])
+    return next(kind(text) for found, kind, text in OTHERS if isinstance(error, found))
+
+
+def _of_answer(error: GoogleAPICallError) -> KeyStoreError:
+    status = _status(error)
+    if status in ("FAILED_PRECONDITION", "ABORTED"):
+        return PreconditionFailed("the version is disabled or destroyed, or a policy forbids it")
+    if status in REFUSALS:
+        return StoreRefused(REFUSALS[status])
+    return StoreUnavailable(f"Secret Manager answered {error.code}")
 
 
 def _status(error: GoogleAPICallError) -> str | None:

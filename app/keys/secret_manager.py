@@ -1,29 +1,29 @@
 """The key file as a secret of Google Secret Manager: read by version, changed by one writer at a time."""
 
-import json
+import re
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import google_crc32c
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient, types
 
-from app.keys.errors import StoreRefused, StoreUnavailable
-from app.keys.key_file import decode_key_file
+from app.keys.errors import KeyStoreError, StoreRefused, StoreUnavailable
+from app.keys.key_file import decode_key_file, encode_key_file
 from app.keys.key_store import Change, Content
 from app.keys.secret_client import READ_RETRY, PreconditionFailed, in_our_words, make_client
 
 READ_SECONDS = 3.0  # one attempt
-WRITE_SECONDS = 15.0
+WRITE_SECONDS = 10.0
 MAX_SECRET_BYTES = 64 * 1024
-WRITER = "vllm-gateway-writer"  # annotation: who writes, and since when
+WRITER = "vllm-gateway-writer"  # annotation: who writes
 NEWEST = "vllm-gateway-version"  # annotation: the number of the version written last
-WAIT_FOR_WRITER_SECONDS = 30.0
-FORGET_WRITER_SECONDS = 60.0  # a writer that has died is not waited for after that
+WAIT_FOR_WRITER_SECONDS = 90.0
+FORGET_WRITER_SECONDS = 60.0  # a mark that has stood for so long before our eyes is of a writer that died
 LOOK_AGAIN_SECONDS = 0.25
+Answer = TypeVar("Answer")
 
 
 class SecretManagerStore:
@@ -46,15 +46,14 @@ class SecretManagerStore:
 
     def read(self, version: int | None = None) -> Content:
         """The newest version, or the one of that number."""
-        with in_our_words():
-            return READ_RETRY(self._access)(f"{self._name}/versions/{version or 'latest'}")
+        return _retried(lambda: self._access(f"{self._name}/versions/{version or 'latest'}"))
 
     def _access(self, name: str) -> Content:
         answer = self._client.access_secret_version(name=name, retry=None, timeout=READ_SECONDS)
         data = answer.payload.data
         if google_crc32c.value(data) != answer.payload.data_crc32c:
             raise StoreUnavailable("the secret was damaged on its way")
-        return Content(data, int(answer.name.rsplit("/", 1)[1]))
+        return Content(data, _number(answer.name))
 
     def create(self) -> None:
         """Make the secret, replicated automatically, without any version yet."""
@@ -65,70 +64,116 @@ class SecretManagerStore:
             )
 
     def update(self, change: Change) -> int:
-        """Add a version with the change; other writers wait meanwhile, and then build on it."""
-        with in_our_words(), self._as_only_writer() as secret:
+        """Add a version with the change; other writers wait meanwhile, and then build on it.
+
+        A version cannot be added on the condition that nobody else added one. So a writer first sets a mark
+        in the secret's annotations, which its etag lets only one of several writers do.
+        """
+        mark = uuid.uuid4().hex
+        self._set_mark(mark)
+        written = None
+        try:
+            secret = self._secret()
             number = self._newest_enabled(secret)
             entries = decode_key_file(self.read(number).data) if number else {}
             change(entries)
-            version = self._add(entries)
-            secret.annotations[NEWEST] = str(version)
-            return version
+            data = _encoded(entries)
+            if self._secret().annotations.get(WRITER) != mark:
+                raise StoreUnavailable("another writer took over; nothing was written")
+            written = self._add(data)
+            return written
+        finally:
+            self._clear_mark(mark, written)
+
+    def _secret(self) -> types.Secret:
+        return _retried(lambda: self._client.get_secret(name=self._name, retry=None, timeout=READ_SECONDS))
 
     def _newest_enabled(self, secret: types.Secret) -> int | None:
         """The version to build on. Neither `latest` nor a list need know yet what was written just now."""
-        listed = {
-            int(version.name.rsplit("/", 1)[1]): version.state
-            for version in self._client.list_secret_versions(parent=self._name, timeout=WRITE_SECONDS)
-        }
+
+        def states() -> dict[int, Any]:
+            versions = self._client.list_secret_versions(parent=self._name, retry=None, timeout=READ_SECONDS)
+            return {_number(version.name): version.state for version in versions}
+
+        listed = _retried(states)
         enabled = [number for number, state in listed.items() if state == types.SecretVersion.State.ENABLED]
-        written = int(secret.annotations.get(NEWEST, "0"))
-        return max([*enabled, *({written} - listed.keys())], default=0) or None
+        written = secret.annotations.get(NEWEST, "")
+        unlisted = {int(written)} - listed.keys() if written.isdecimal() else set()
+        return max([*enabled, *unlisted], default=0) or None
 
-    def _add(self, entries: dict[str, Any]) -> int:
-        data = json.dumps(entries, indent=2, ensure_ascii=False).encode()
-        if len(data) > MAX_SECRET_BYTES:
-            data = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(data) > MAX_SECRET_BYTES:
-            raise StoreRefused("the keys would take more than 64 KiB, which is the most that a secret holds")
+    def _add(self, data: bytes) -> int:
         payload = types.SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
-        added = self._client.add_secret_version(parent=self._name, payload=payload, timeout=WRITE_SECONDS)
-        return int(added.name.rsplit("/", 1)[1])
-
-    @contextmanager
-    def _as_only_writer(self) -> Iterator[types.Secret]:
-        """Hold the secret's mark of a writer. Its etag lets only one of several writers set that mark.
-
-        A version cannot be added on the condition that nobody else added one, so the mark is needed.
-        """
-        secret = self._set_mark()
         try:
-            yield secret
-        finally:
-            del secret.annotations[WRITER]
-            self._write_annotations(secret)
+            with in_our_words():
+                added = self._client.add_secret_version(
+                    parent=self._name, payload=payload, timeout=WRITE_SECONDS
+                )
+                return _number(added.name)
+        except StoreUnavailable as error:
+            hint = "it may have been written all the same: see `keys list`"
+            raise StoreUnavailable(f"{error}; {hint}") from None
 
-    def _set_mark(self) -> types.Secret:
-        until = time.monotonic() + WAIT_FOR_WRITER_SECONDS
-        while time.monotonic() < until:
-            secret = self._client.get_secret(name=self._name, retry=READ_RETRY, timeout=READ_SECONDS)
-            if _writes_now(secret):
+    def _set_mark(self, mark: str) -> None:
+        began = time.monotonic()
+        first_seen: dict[str, float] = {}
+        while time.monotonic() - began < WAIT_FOR_WRITER_SECONDS:
+            secret = self._secret()
+            other = secret.annotations.get(WRITER)
+            # By how long it has stood here: the clocks of two machines differ.
+            if (
+                other
+                and time.monotonic() - first_seen.setdefault(other, time.monotonic()) < FORGET_WRITER_SECONDS
+            ):
                 time.sleep(LOOK_AGAIN_SECONDS)
                 continue
-            secret.annotations[WRITER] = f"{uuid.uuid4().hex} {time.time():.0f}"
-            try:
-                return self._write_annotations(secret)
-            except PreconditionFailed:
-                continue  # another writer was faster
-        raise StoreUnavailable("another writer has not finished; try again")
+            secret.annotations[WRITER] = mark
+            if self._annotate(secret):
+                return
+        raise StoreUnavailable("other writers have not finished; try again")
 
-    def _write_annotations(self, secret: types.Secret) -> types.Secret:
+    def _clear_mark(self, mark: str, written: int | None) -> None:
+        """Take our mark away. That this fails harms nobody: the next writer forgets it after a while."""
+        try:
+            while (secret := self._secret()).annotations.get(WRITER) == mark:
+                del secret.annotations[WRITER]
+                if written is not None:
+                    secret.annotations[NEWEST] = str(written)
+                if self._annotate(secret):
+                    return
+        except KeyStoreError:
+            return
+
+    def _annotate(self, secret: types.Secret) -> bool:
+        """Store the secret's annotations; False when it is no longer the one that was read."""
         new = types.Secret(name=self._name, etag=secret.etag, annotations=secret.annotations)
-        with in_our_words():
-            return self._client.update_secret(
-                secret=new, update_mask={"paths": ["annotations"]}, timeout=WRITE_SECONDS
-            )
+        try:
+            with in_our_words():
+                self._client.update_secret(
+                    secret=new, update_mask={"paths": ["annotations"]}, timeout=WRITE_SECONDS
+                )
+        except PreconditionFailed:
+            return False
+        return True
 
 
-def _writes_now(secret: types.Secret) -> bool:
-    _, _, since = secret.annotations.get(WRITER, "").partition(" ")
-    return since.isdecimal() and time.time() - int(since) < FORGET_WRITER_SECONDS
+def _retried(call: Callable[[], Answer]) -> Answer:
+    with in_our_words():
+        answer: Answer = READ_RETRY(call)()
+        return answer
+
+
+def _number(name: str) -> int:
+    """The number at the end of a version's name; before it the project may be a number, too."""
+    match = re.fullmatch(r".*/versions/([0-9]+)", name)
+    if match is None:
+        raise StoreUnavailable("Secret Manager did not say which version it gave")
+    return int(match[1])
+
+
+def _encoded(entries: dict[str, Any]) -> bytes:
+    data = encode_key_file(entries)
+    if len(data) > MAX_SECRET_BYTES:
+        data = encode_key_file(entries, is_compact=True)
+    if len(data) > MAX_SECRET_BYTES:
+        raise StoreRefused("the keys would take more than 64 KiB, which is the most that a secret holds")
+    return data

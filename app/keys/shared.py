@@ -1,67 +1,22 @@
 """The key set of the whole instance, as one worker sees it."""
 
 import time
-from collections.abc import Iterable
-from functools import cached_property
-from typing import Any
 
 import gevent
 import msgspec
-from gevent.threadpool import ThreadPool
+from gevent.lock import BoundedSemaphore
 
 from app.instance import Instance
 from app.keys.errors import KeyFileError, KeyStoreError, StoreUnavailable
-from app.keys.key_file import MOST_SENTENCES, KeyFile, listed, parse_key_file
+from app.keys.key_file import MOST_SENTENCES, KeyFile, listed
 from app.keys.key_store import KeyStore
+from app.keys.reading import Found, Reader
 from app.keys.records import KeyRecord
 from app.keys.ring import Ring
+from app.keys.snapshot import Changes, KeySet, Reload, Report
 
-STORE_SECONDS = 10.0  # for one reading, retries included
+STORE_SECONDS = 10.0  # for one reading, with its retries and the wait for those before it
 WENT_BACK = "the store gave an older version than the one in use"
-
-
-class KeySet(msgspec.Struct, frozen=True, array_like=True):
-    """What workers exchange: digests and what goes with them, and each key's place among the times of use."""
-
-    records: list[KeyRecord] = []
-    places: list[int] = []
-
-
-class Report(msgspec.Struct, frozen=True):
-    """How reading the store went; `failure` of the last reading, `confirmed_at` by CLOCK_MONOTONIC."""
-
-    version: int | None = None
-    confirmed_at: float | None = None
-    problems: list[str] = []
-    warnings: list[str] = []
-    failure: str | None = None
-
-
-class Reload(msgspec.Struct, frozen=True):
-    """What a reload did, by key name. Without `reloaded` the set before stays, for the `reason`."""
-
-    reloaded: bool
-    generation: int
-    version: int | None
-    keys: int
-    added: list[str] = []
-    removed: list[str] = []
-    changed: list[str] = []
-    problems: list[str] = []
-    warnings: list[str] = []
-    reason: str | None = None
-
-    @property
-    def is_news(self) -> bool:
-        """Whether anything is not as it was before."""
-        return bool(self.added or self.removed or self.changed or self.problems)
-
-    def log_fields(self) -> dict[str, Any]:
-        """What a line of log tells, long lists cut."""
-        names = {"added_names": self.added, "removed_names": self.removed, "changed_names": self.changed}
-        sentences = {"problems": self.problems, "warnings": self.warnings}
-        shown = {field: found[:MOST_SENTENCES] for field, found in (names | sentences).items()}
-        return {"generation": self.generation, "version": self.version, "keys": self.keys, **shown}
 
 
 SETS = msgspec.json.Decoder(KeySet)
@@ -76,8 +31,11 @@ class SharedKeys:
 
     def __init__(self, store: KeyStore, instance: Instance) -> None:
         self.store = store
+        self._reader = Reader(store)
         self._instance = instance
+        self._turn = BoundedSemaphore(1)  # one of this worker at a time waits for the other workers
         self._generation = 0
+        self._set = KeySet()
         self._ring = Ring.of(())
         self._places: dict[bytes, int] = {}
 
@@ -88,24 +46,42 @@ class SharedKeys:
 
     @property
     def generation(self) -> int:
-        """How often the set changed in this instance; 0 while there is none."""
+        """How often the content changed in this instance; 0 while there is none."""
         return self._instance.key_set.generation
 
     @property
     def ring(self) -> Ring:
         """The set that is current in the whole instance at this moment."""
-        if self._generation != self.generation:
-            self._generation, content = self._instance.key_set.read()
-            current = SETS.decode(content)
-            self._ring = Ring.of(current.records)
-            self._places = dict(zip(self._ring.by_digest, current.places, strict=True))
+        self._follow()
         return self._ring
+
+    def _follow(self) -> None:
+        if self._generation == self.generation:
+            return
+        generation, content = self._instance.key_set.read()
+        current = SETS.decode(content)
+        ring = Ring.of(current.records)
+        self._places = dict(zip(ring.by_digest, current.places, strict=True))
+        self._set = msgspec.structs.replace(current, records=[], places=[])
+        self._ring = ring
+        self._generation = generation  # last: what fails before this is tried again
+
+    @property
+    def current(self) -> KeySet:
+        """The current set without its records: version, problems, warnings."""
+        self._follow()
+        return self._set
 
     @property
     def report(self) -> Report:
-        """How the last reading went, whichever worker did it."""
+        """How the last readings went, whichever worker did them."""
         _, content = self._instance.key_report.read()
         return REPORTS.decode(content) if content else Report()
+
+    @property
+    def version(self) -> int | None:
+        """The highest version that is known to be in use; None where the store has no versions."""
+        return max(filter(None, (self.current.version, self.report.version)), default=None)
 
     @property
     def age(self) -> float | None:
@@ -125,77 +101,85 @@ class SharedKeys:
         return None if place is None else self._instance.key_used[place] or None
 
     def _place_of(self, digest: bytes) -> int | None:
-        return self._places.get(digest) if self.ring.by_digest else None
+        self._follow()
+        return self._places.get(digest)
 
-    def reload(self, *, strict: bool, version: int | None = None) -> Reload:
+    def reload(self, version: int | None = None, *, routine: bool = False) -> Reload:
         """Read the store and make its set current in every worker before returning.
 
-        `strict` takes all entries or none; otherwise the usable ones are taken. A set that is older than
-        the one in use is not taken. Raises KeyStoreError, and then the set before stays.
+        A set replaces another whole or not at all; the first one is made of the usable entries, and a routine
+        reading that finds the same again is content with it. A set that is older than the one in use is not
+        taken. Raises KeyStoreError, and then the set before stays.
         """
-        with self._instance.lock():
-            before = self.report
+        # Not an exception of ours: a library that retries would swallow it.
+        with gevent.Timeout(STORE_SECONDS) as limit:
             try:
-                if version is not None and version < (before.version or 0):
-                    return self._keep("a newer version is in use already")
-                found, read_version = self._read(version)
-                if (read_version or 0) < (before.version or 0):
-                    self._tell(msgspec.structs.replace(before, failure=WENT_BACK))
-                    return self._keep(WENT_BACK)
-                if strict and found.problems:
-                    raise KeyFileError(listed(found.problems))
-            except KeyStoreError as error:
-                self._tell(msgspec.structs.replace(before, failure=str(error)))
-                raise
-            result = self._take(found, read_version)
-            most = slice(MOST_SENTENCES)
-            self._tell(Report(read_version, time.monotonic(), found.problems[most], found.warnings[most]))
-            return result
+                with self._turn, self._instance.lock():
+                    return self._reload(version, routine=routine)
+            except gevent.Timeout as expired:
+                if expired is not limit:
+                    raise
+                raise StoreUnavailable(f"the store did not answer within {STORE_SECONDS:g} seconds") from None
 
-    def _keep(self, reason: str) -> Reload:
-        keys = len(self.ring.by_digest)
-        return Reload(False, self._generation, self.report.version, keys, reason=reason)
+    def _reload(self, version: int | None, *, routine: bool) -> Reload:
+        newest = self.version or 0
+        if version is not None and version < newest:
+            return self._stay("a newer version is in use already")
+        failure: str | None = "the store did not answer in time"
+        try:
+            found = self._reader.read(version, self.current.content)
+            if (found.version or 0) < newest:
+                failure = WENT_BACK
+                return self._stay(WENT_BACK)
+            result = self._take(found, routine=routine)
+            failure = None
+            return result
+        except KeyStoreError as error:
+            failure = str(error)
+            raise
+        finally:
+            if failure is not None:
+                self._tell(msgspec.structs.replace(self.report, failure=failure))
+
+    def _stay(self, reason: str) -> Reload:
+        return Reload(False, self.generation, self.version, len(self.ring.by_digest), reason=reason)
 
     def _tell(self, report: Report) -> None:
         if report != self.report:
             self._instance.key_report.publish(msgspec.json.encode(report))
 
-    @cached_property
-    def _threads(self) -> ThreadPool:
-        # One thread, made after the fork: a volume that hangs must not take them all.
-        return ThreadPool(1)
-
-    def _read(self, version: int | None) -> tuple[KeyFile, int | None]:
-        def read() -> tuple[KeyFile, int | None]:
-            content = self.store.read(version)
-            return parse_key_file(content.data), content.version
-
-        # Not an exception of ours: a library that retries would swallow it.
-        with gevent.Timeout(STORE_SECONDS) as limit:
-            try:
-                return self._threads.apply(read) if self.store.blocks else read()
-            except gevent.Timeout as expired:
-                if expired is not limit:
-                    raise
-                seconds = f"{STORE_SECONDS:g} seconds"
-                raise StoreUnavailable(f"the store did not answer within {seconds}") from None
-
-    def _take(self, found: KeyFile, version: int | None) -> Reload:
-        before = _by_name(self.ring.by_digest.values())
-        after = _by_name(found.records)
-        if after != before or not self.are_loaded:
-            new = KeySet(found.records, self._choose_places(found.records))
-            self._instance.key_set.publish(msgspec.json.encode(new))
+    def _take(self, found: Found, *, routine: bool) -> Reload:
+        told = found.file or self.current
+        if told.problems and self.are_loaded and not (found.file is None and routine):
+            raise KeyFileError(listed(told.problems))
+        changes = Changes() if found.file is None else self._publish(found.file, found)
+        self._tell(Report(found.version, time.monotonic()))
         return Reload(
             reloaded=True,
             generation=self.generation,
-            version=version,
-            keys=len(found.records),
-            added=sorted(after.keys() - before.keys()),
-            removed=sorted(before.keys() - after.keys()),
-            changed=sorted(name for name in after.keys() & before.keys() if after[name] != before[name]),
-            problems=found.problems,
-            warnings=found.warnings,
+            version=found.version,
+            keys=len(self.ring.by_digest),
+            changes=changes,
+            problems=told.problems,
+            warnings=told.warnings,
+        )
+
+    def _publish(self, file: KeyFile, found: Found) -> Changes:
+        """Make the set current; returns the names that this changes something for."""
+        before, after = set(self.ring.by_digest.values()), set(file.records)
+        places = self._choose_places(file.records)
+        told = (file.problems[:MOST_SENTENCES], file.warnings[:MOST_SENTENCES])
+        try:
+            new = KeySet(file.records, places, found.version, found.content, *told)
+            self._instance.key_set.publish(msgspec.json.encode(new))
+        except ValueError:
+            raise KeyFileError("the keys take more memory than there is for them") from None
+        names_before, names = {record.name for record in before}, {record.name for record in after}
+        different = {record.name for record in before ^ after}
+        return Changes(
+            added=sorted(names - names_before),
+            removed=sorted(names_before - names),
+            changed=sorted(different & names & names_before),
         )
 
     def _choose_places(self, records: list[KeyRecord]) -> list[int]:
@@ -210,10 +194,3 @@ class SharedKeys:
                 self._instance.key_used[place] = 0.0
             places.append(place)
         return places
-
-
-def _by_name(records: Iterable[KeyRecord]) -> dict[str, set[KeyRecord]]:
-    names: dict[str, set[KeyRecord]] = {}
-    for record in records:
-        names.setdefault(record.name, set()).add(record)
-    return names

@@ -29,6 +29,7 @@ class Served(Gateway):
     """Both programs and a real model, as a person starts them on a machine without a GPU."""
 
     command = (sys._base_executable, "-m", "launch")  # the Python outside our environment
+    keys_shown = 1  # the one that it has made
     most_at_once = 4  # generations; what comes then waits in vLLM's queue
 
     def __init__(self, folder: Path, **settings: str) -> None:

@@ -210,4 +210,4 @@ def test_a_plain_set_reloads_but_has_to_make_an_admin_for_the_rest(several: Gate
     assert ask(several, key, target=b"/admin/reload-keys")[0] == 200
     status, body = ask(several, key, target=b"/admin/status")
     assert status == 403
-    assert "keys add --scope admin" in json.loads(body)["error"]["message"]
+    assert "keys add --name operator --scope admin" in json.loads(body)["error"]["message"]

@@ -1,13 +1,18 @@
 """Commands that change a secret: which version they build on, one writer at a time, and what goes wrong."""
 
+import threading
 import time
+from typing import Any
 
 import pytest
 
-from app.keys.secret_manager import WRITER
+from app.keys import secret_manager
+from app.keys.errors import StoreUnavailable
+from app.keys.secret_manager import NEWEST, WRITER, SecretManagerStore
 from tests.fake_secret_manager import FakeSecretManagerThread
+from tests.gateway import wait_until
 from tests.keys_place import KeysPlace
-from tests.secret_client import open_client, put_keys
+from tests.secret_client import put_keys
 
 OLD = "sk-old-0123456789abcdef"
 
@@ -53,40 +58,123 @@ def test_a_change_builds_on_the_newest_version_that_is_enabled(secret: KeysPlace
     assert [record.name for record in secret.parsed().records] == ["a", "b"]
 
 
-def mark_of_a_writer(secret: KeysPlace, age: float) -> None:
+SECRET = "projects/my-project/secrets/keys"
+
+
+def annotate(client: Any, **annotations: str) -> None:
+    """Change the secret's annotations as another program would; an empty text takes one away."""
+    found = client.get_secret(name=SECRET)
+    for name, value in annotations.items():
+        found.annotations[name.replace("_", "-")] = value
+        if not value:
+            del found.annotations[name.replace("_", "-")]
+    client.update_secret(secret=found, update_mask={"paths": ["annotations"]})
+
+
+def add_b(entries: dict[str, Any]) -> None:
+    entries["b"] = "sk-b-0123456789abcdef"
+
+
+@pytest.fixture
+def store(secret: KeysPlace) -> SecretManagerStore:
     assert secret.running is not None
-    with open_client(secret.running.port) as client:
-        found = client.get_secret(name="projects/my-project/secrets/keys")
-        found.annotations[WRITER] = f"0123 {time.time() - age:.0f}"
-        client.update_secret(secret=found, update_mask={"paths": ["annotations"]})
+    return SecretManagerStore("my-project", "keys", secret.running.url)
 
 
-def test_a_writer_that_died_is_not_waited_for_for_ever(secret: KeysPlace) -> None:
-    mark_of_a_writer(secret, age=61)
-
-    secret.keys("add", "--name", "b")
-
-    assert [record.name for record in secret.parsed().records] == ["a", "b"]
-
-
-def test_a_writer_at_work_is_waited_for(secret: KeysPlace) -> None:
-    mark_of_a_writer(secret, age=57)  # to be forgotten in about three seconds
+def test_a_writer_that_died_is_not_waited_for_for_ever(
+    store: SecretManagerStore, secret: KeysPlace, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate(client, vllm_gateway_writer="dead")
+    monkeypatch.setattr(secret_manager, "FORGET_WRITER_SECONDS", 0.5)
     began = time.monotonic()
 
-    secret.keys("add", "--name", "b")
+    store.update(add_b)
 
-    assert time.monotonic() - began > 1
+    assert time.monotonic() - began > 0.5
     assert [record.name for record in secret.parsed().records] == ["a", "b"]
 
 
-def test_the_mark_of_a_writer_is_gone_after_it_also_after_a_failure(secret: KeysPlace) -> None:
+def test_a_writer_at_work_is_waited_for(store: SecretManagerStore, secret: KeysPlace, client: Any) -> None:
+    annotate(client, vllm_gateway_writer="another")
+    waiting = threading.Thread(target=store.update, args=(add_b,))
+    waiting.start()
+    wait_until(lambda: secret.running and len(secret.running.fake.requests) > 5)
+    assert len(secret.parsed().records) == 1
+
+    annotate(client, vllm_gateway_writer="")
+
+    waiting.join(10)
+    assert [record.name for record in secret.parsed().records] == ["a", "b"]
+
+
+def test_writers_that_never_finish_are_told(
+    store: SecretManagerStore, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate(client, vllm_gateway_writer="another")
+    monkeypatch.setattr(secret_manager, "WAIT_FOR_WRITER_SECONDS", 0.3)
+
+    with pytest.raises(StoreUnavailable, match="other writers have not finished"):
+        store.update(add_b)
+
+
+def test_a_writer_that_was_taken_for_dead_writes_nothing(
+    store: SecretManagerStore, secret: KeysPlace, client: Any
+) -> None:
+    def slow(entries: dict[str, Any]) -> None:
+        annotate(client, vllm_gateway_writer="another")
+        add_b(entries)
+
+    with pytest.raises(StoreUnavailable, match="another writer took over; nothing was written"):
+        store.update(slow)
+
+    assert [record.name for record in secret.parsed().records] == ["a"]
+    assert client.get_secret(name=SECRET).annotations[WRITER] == "another"
+
+
+def test_a_change_of_the_secret_by_another_program_meanwhile_costs_no_key(
+    store: SecretManagerStore, secret: KeysPlace, client: Any
+) -> None:
+    def beside(entries: dict[str, Any]) -> None:
+        annotate(client, team="ml")
+        add_b(entries)
+
+    assert store.update(beside) == 2
+
+    assert dict(client.get_secret(name=SECRET).annotations) == {"team": "ml", NEWEST: "2"}
+
+
+def test_a_version_that_was_written_is_told_although_the_mark_cannot_be_taken_away(
+    store: SecretManagerStore, secret: KeysPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = store._add
+
+    def add_and_lose_the_network(data: bytes) -> int:
+        version = add(data)
+        assert secret.running is not None
+        secret.running.stop()
+        return version
+
+    monkeypatch.setattr(store, "_add", add_and_lose_the_network)
+
+    assert store.update(add_b) == 2
+
+
+def test_a_version_that_may_have_been_written_is_told_as_such(
+    store: SecretManagerStore, secret: KeysPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert secret.running is not None
+    monkeypatch.setattr(secret_manager, "WRITE_SECONDS", 0.5)
+    secret.running.fake.hanging_path = ":addVersion"
+
+    with pytest.raises(StoreUnavailable, match="may have been written all the same"):
+        store.update(add_b)
+
+
+def test_the_mark_of_a_writer_is_gone_after_it_also_after_a_failure(secret: KeysPlace, client: Any) -> None:
     secret.keys("add", "--name", "b")
     secret.keys.run("add", "--name", "b")
 
-    with open_client(secret.running.port) as client:
-        annotations = dict(client.get_secret(name="projects/my-project/secrets/keys").annotations)
-    assert annotations == {"vllm-gateway-version": "2"}
+    assert dict(client.get_secret(name=SECRET).annotations) == {NEWEST: "2"}
 
 
 def test_more_than_a_secret_holds_is_refused(secret: KeysPlace) -> None:

@@ -33,12 +33,12 @@ def test_another_worker_sees_the_set_at_once(tmp_path: Path, instance: Instance)
     one, other = (SharedKeys(FileStore(str(file)), instance) for _ in range(2))
     assert not other.are_loaded
 
-    one.reload(strict=True)
+    one.reload()
     assert other.ring.find(KEY.encode()) is not None
     file.write_text(json.dumps({"second": OTHER}))
-    result = one.reload(strict=True)
+    result = one.reload()
 
-    assert (result.added, result.removed, result.generation) == (["second"], ["first"], 2)
+    assert (result.changes.added, result.changes.removed, result.generation) == (["second"], ["first"], 2)
     assert other.ring.find(KEY.encode()) is None
 
 
@@ -47,18 +47,37 @@ def test_an_unchanged_file_makes_no_new_generation(tmp_path: Path, instance: Ins
     file.write_text(json.dumps({"first": KEY}))
     keys = SharedKeys(FileStore(str(file)), instance)
 
-    assert keys.reload(strict=True).generation == keys.reload(strict=True).generation == 1
+    assert keys.reload().generation == keys.reload().generation == 1
 
 
-def test_a_reload_takes_all_or_nothing_but_a_start_what_it_can(tmp_path: Path, instance: Instance) -> None:
+def test_the_first_set_is_made_of_the_usable_entries_the_next_is_whole_or_not_taken(
+    tmp_path: Path, instance: Instance
+) -> None:
     file = tmp_path / "keys.json"
     file.write_text(json.dumps({"good": KEY, "bad": ""}))
     keys = SharedKeys(FileStore(str(file)), instance)
+    first = keys.reload()
+    file.write_text(json.dumps({"good": KEY, "other": OTHER, "bad": ""}))
 
-    with pytest.raises(KeyFileError):
-        keys.reload(strict=True)
-    assert not keys.are_loaded
-    assert keys.reload(strict=False).keys == 1
+    with pytest.raises(KeyFileError, match="entry 'bad'"):
+        keys.reload()
+
+    assert (first.keys, len(keys.ring.by_digest)) == (1, 1)
+    assert keys.current.problems == first.problems
+
+
+def test_a_routine_reading_is_content_with_what_it_took_before_but_a_reload_by_hand_is_not(
+    tmp_path: Path, instance: Instance
+) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"good": KEY, "bad": ""}))
+    keys = SharedKeys(FileStore(str(file)), instance)
+    keys.reload(routine=True)
+
+    assert keys.reload(routine=True).reloaded
+    assert keys.report.failure is None
+    with pytest.raises(KeyFileError, match="entry 'bad'"):
+        keys.reload()
 
 
 def test_ten_thousand_keys_fit_into_shared_memory(tmp_path: Path, instance: Instance) -> None:
@@ -66,7 +85,7 @@ def test_ten_thousand_keys_fit_into_shared_memory(tmp_path: Path, instance: Inst
     file.write_text(json.dumps({f"client-{n}": f"sk-{n:020}" for n in range(10_000)}))
     keys = SharedKeys(FileStore(str(file)), instance)
 
-    keys.reload(strict=True)
+    keys.reload()
 
     assert keys.ring.find(b"sk-00000000000000009999") is not None
 
@@ -86,7 +105,7 @@ def file(tmp_path: Path) -> Path:
 def keys_of(file: Path, instance: Instance, content: Any) -> SharedKeys:
     file.write_text(json.dumps(content))
     keys = SharedKeys(FileStore(str(file)), instance)
-    keys.reload(strict=True)
+    keys.reload()
     return keys
 
 
@@ -94,16 +113,16 @@ def test_a_name_with_other_keys_than_before_is_told_as_changed(file: Path, insta
     keys = keys_of(file, instance, {"same": KEY, "rotated": OTHER})
     file.write_text(json.dumps({"same": KEY, "rotated": [OTHER, "sk-third-0123456789abcdef"]}))
 
-    result = keys.reload(strict=True)
+    result = keys.reload()
 
-    assert (result.added, result.removed, result.changed) == ([], [], ["rotated"])
+    assert (result.changes.added, result.changes.removed, result.changes.changed) == ([], [], ["rotated"])
     assert result.log_fields()["changed_names"] == ["rotated"]
 
 
 def test_nothing_is_worth_a_line_of_log_when_nothing_changed(file: Path, instance: Instance) -> None:
     keys = keys_of(file, instance, {"a": "short-key"})
 
-    assert not keys.reload(strict=True).is_news
+    assert not keys.reload().is_news
 
 
 def test_a_failure_is_told_to_every_worker_and_forgotten_after_a_success(
@@ -115,12 +134,12 @@ def test_a_failure_is_told_to_every_worker_and_forgotten_after_a_success(
     file.unlink()
 
     with pytest.raises(StoreRefused):
-        keys.reload(strict=True)
+        keys.reload()
 
     assert "does not exist" in str(other.report.failure)
     assert other.report.confirmed_at == confirmed_at
     file.write_text(json.dumps({"a": KEY}))
-    keys.reload(strict=True)
+    keys.reload()
     assert other.report.failure is None
 
 
@@ -152,7 +171,7 @@ def test_a_key_that_stays_keeps_its_last_use_and_a_new_one_has_none(file: Path, 
     used = keys.last_used(DIGEST)
     file.write_text(json.dumps({"first": OTHER, "a": KEY}))
 
-    keys.reload(strict=True)
+    keys.reload()
 
     assert keys.ring is not None
     assert keys.last_used(DIGEST) == used
@@ -200,7 +219,7 @@ def test_a_store_that_never_answers_is_given_up_also_when_a_library_would_go_on(
     monkeypatch.setattr(shared, "STORE_SECONDS", 0.05)
 
     with pytest.raises(StoreUnavailable, match="did not answer within 0.05 seconds"):
-        SharedKeys(Silent(), instance).reload(strict=True)
+        SharedKeys(Silent(), instance).reload()
 
 
 def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
@@ -212,7 +231,7 @@ def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
     ticking = gevent.spawn(tick, ticks)
 
     with pytest.raises(StoreUnavailable):
-        SharedKeys(FileStore(str(tmp_path / "keys.json")), instance).reload(strict=True)
+        SharedKeys(FileStore(str(tmp_path / "keys.json")), instance).reload()
 
     ticking.kill()
     with open(tmp_path / "keys.json", "wb"):  # lets the thread go
