@@ -33,7 +33,11 @@ class KeysPlace:
 
     def put(self, content: Any) -> None:
         """Write it by other means than the command."""
+        self.put_bytes(json.dumps(content).encode())
+
+    def put_bytes(self, data: bytes) -> None:
+        """The same, whatever it is."""
         if self.running:
-            put_keys(self.running, content)
+            put_keys(self.running, data)
         elif self.file:
-            self.file.write_text(json.dumps(content))
+            self.file.write_bytes(data)

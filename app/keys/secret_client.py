@@ -102,4 +102,4 @@ def is_transient(error: Exception) -> bool:
 
 
 # The client's own would wait for up to a minute.
-READ_RETRY = Retry(is_transient, initial=0.2, maximum=1.0, multiplier=2.0, timeout=5.0)
+READ_RETRY = Retry(is_transient, initial=0.2, maximum=1.0, multiplier=2.0, timeout=3.0)

@@ -15,7 +15,7 @@ from app.keys.key_file import decode_key_file, encode_key_file
 from app.keys.key_store import Change, Content
 from app.keys.secret_client import READ_RETRY, PreconditionFailed, in_our_words, make_client
 
-READ_SECONDS = 3.0  # one attempt
+READ_SECONDS = 2.0  # one attempt
 WRITE_SECONDS = 10.0
 MAX_SECRET_BYTES = 64 * 1024
 WRITER = "vllm-gateway-writer"  # annotation: who writes

@@ -12,6 +12,7 @@ from app.keys.records import digest_of
 from tests.fake_secret_manager import FakeSecretManagerThread
 from tests.keys_command import KeysCommand
 from tests.keys_place import KeysPlace
+from tests.secret_client import secret_settings
 
 OLD = "sk-old-0123456789abcdef"
 KEY_FORM = r"vgw_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}"
@@ -145,6 +146,7 @@ def test_entries_of_others_are_left_as_they_are(place: KeysPlace) -> None:
         (["add", "--name", "b", "--from-stdin"], "", "blank"),
         (["add", "--name", "sk-0123456789abcdef"], "", "looks like a key"),
         (["add", "--name", "b", "--expires", "soon"], "", "expected a duration"),
+        (["add", "--name", "b", "--expires", "999999w"], "", "a hundred years at most"),
         (["add", "--name", "b", "--scope", "root"], "", "is not one of"),
         (["rotate", "--name", "nobody"], "", "there is no key of 'nobody'"),
         (["rotate", "--name", "a", "--id", "k_other"], "", "no key with that id"),
@@ -170,6 +172,61 @@ def test_what_cannot_be_done_is_said_in_one_sentence_and_changes_nothing(
     assert place.content() == before
 
 
+def test_a_file_with_several_problems_can_be_mended_step_by_step(place: KeysPlace) -> None:
+    place.put({"bad1": "", "bad2": "", "team": [OLD, {"key": 7}, "sk-third-0123456789abcdef"]})
+
+    place.keys("remove", "--name", "bad1")
+    place.keys("remove", "--name", "team", "--id", "k_" + digest_of(OLD.encode())[:8])
+    place.keys("add", "--name", "new")
+
+    assert [record.name for record in place.parsed().records] == ["team", "new"]
+
+
+def test_a_file_without_any_usable_key_takes_a_first_one(place: KeysPlace) -> None:
+    place.put({"bad1": "", "bad2": ""})
+
+    place.keys("add", "--name", "new")
+
+    assert [record.name for record in place.parsed().records] == ["new"]
+
+
+def test_what_json_cannot_hold_is_not_written(place: KeysPlace) -> None:
+    place.put_bytes(b'{"a": {"key": "sk-old-0123456789abcdef", "limits": {"x": 1e999}}}')
+    before = place.content()
+
+    status, output, errors = place.keys.run("add", "--name", "b")
+
+    assert (status, output) == (1, "")
+    assert "number" in errors
+    assert place.content() == before
+
+
+def test_only_known_fields_are_shown_and_none_passes_for_another(place: KeysPlace) -> None:
+    odd = {
+        "key": None,
+        "digest": "sha256:" + "0" * 64,
+        "disabled": True,
+        "note": ["x", 1],
+        "ending": "ffff0000",
+    }
+    odd |= {"previous": "sk-live-0123456789abcdef", "state": "active", "name": "boss"}
+    place.put({"a": odd, "b": OLD})
+
+    output = place.keys("list", "--json") + place.keys("list") + place.keys("show", "--name", "a")
+
+    assert "sk-live" not in output
+    row = place.keys.listed()[0]
+    assert (row["name"], row["state"], row["ending"], row["other_fields"]) == ("a", "disabled", "0000", 3)
+
+
+def test_a_name_in_any_alphabet_is_kept(place: KeysPlace) -> None:
+    place.keys("create-secret")
+
+    place.keys("add", "--name", "Zoë’s laptop")
+
+    assert [record.name for record in place.parsed().records] == ["Zoë’s laptop"]
+
+
 def test_writers_at_the_same_time_lose_nothing(place: KeysPlace) -> None:
     place.keys("create-secret")
     names = [f"writer-{number}" for number in range(6)]
@@ -184,7 +241,11 @@ def test_writers_at_the_same_time_lose_nothing(place: KeysPlace) -> None:
 def test_a_place_has_to_be_named_and_only_one(tmp_path: Path) -> None:
     keys = KeysCommand()
 
-    for arguments in (["list"], ["list", "--file", "f", "--project", "p"]):
+    for arguments in (
+        ["list"],
+        ["list", "--file", "f", "--project", "p"],
+        ["list", "--file", "f", "--secret", "s"],
+    ):
         status, _, told = keys.run(*arguments)
         assert status == 2
         assert "--file" in told or "not both" in told
@@ -199,6 +260,31 @@ def test_what_is_typed_wins_over_what_is_set(tmp_path: Path) -> None:
     assert (
         json.loads(keys("list", "--json", "--file", str(tmp_path / "typed.json")))["keys"][0]["name"] == "b"
     )
+
+
+def test_a_secret_that_is_typed_wins_over_a_file_that_is_set(
+    tmp_path: Path, secret_manager: FakeSecretManagerThread
+) -> None:
+    keys = KeysCommand(**secret_settings(secret_manager), API_KEYS_FILE=str(tmp_path / "keys.json"))
+
+    keys("create-secret", "--secret", "other")
+    keys("add", "--secret", "other", "--name", "a")
+
+    assert len(secret_manager.fake.versions("my-project", "other")) == 1
+    assert not (tmp_path / "keys.json").exists()
+
+
+def test_a_link_in_the_folder_leads_the_command_nowhere(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    process = KeysCommand(API_KEYS_FILE=str(tmp_path / "keys.json")).start(
+        "add", "--name", "a", "--from-stdin"
+    )
+    (tmp_path / f".keys.json.{process.pid}").symlink_to(victim)
+
+    process.communicate(OLD, timeout=60)
+
+    assert victim.read_text() == "precious"
 
 
 def test_a_file_is_made_for_its_owner_and_keeps_its_mode(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """No key is anywhere but in its store and in the client's hands."""
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from tests.entrypoint import Entrypoint, runs
 from tests.everywhere import reload
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.gateway import KEYS_OF_TESTS
+from tests.gateway import KEYS_OF_TESTS, wait_until
 from tests.keys_command import KeysCommand
 from tests.secret_client import put_keys, secret_settings
 
@@ -47,7 +49,12 @@ def test_after_a_whole_life_no_key_is_in_a_log_an_answer_an_argument_or_vllms_su
     place = secret_settings(secret_manager)
     gateway = start_both(API_KEYS_FILE="", LOG_FORMAT=log_format, API_KEYS_REFRESH_SECONDS=0.5, **place)
     gateway.wait_ready()
-    made = KeysCommand(**place)("rotate", "--name", "old")
+    rotating = KeysCommand(**place).start("rotate", "--name", "old")
+    arguments = set()
+    while rotating.poll() is None:
+        arguments.update(runs(process) for process in psutil.process_iter())
+    made = rotating.communicate()[0].strip()
+    assert re.fullmatch(KEYS_OF_TESTS.pattern.decode(), made)
     assert reload(gateway, key=ADMIN).status == 200
     keys = [OLD, ADMIN, made, made[:-1], UNKNOWN]
 
@@ -60,7 +67,7 @@ def test_after_a_whole_life_no_key_is_in_a_log_an_answer_an_argument_or_vllms_su
 
     seen = {
         "answers": "".join(answers),
-        "arguments": str([runs(process) for process in psutil.process_iter()]),
+        "arguments": str([*arguments, *(runs(process) for process in psutil.process_iter())]),
         "vllm": str(gateway.vllm.environ()),
         "gateway": str(gateway.master.environ()),
         "log": gateway.log_file.read_text(),
@@ -69,3 +76,26 @@ def test_after_a_whole_life_no_key_is_in_a_log_an_answer_an_argument_or_vllms_su
     assert not any(found.values()), found
     assert len(seen["log"]) > 1000
     assert re.search("keys not reloaded", seen["log"])
+
+
+def test_a_key_file_that_cannot_be_used_shows_nothing_of_itself(
+    start_both: Callable[..., Entrypoint], tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(json.dumps({"boss": {"key": ADMIN, "scopes": ["admin"]}}))
+    gateway = start_both(API_KEYS_REFRESH_SECONDS=0.3)
+    gateway.wait_ready()
+
+    for content in (
+        f'{{"a": "{OLD}"',
+        f'{{"{OLD}": "service"}}',
+        f'{{"a": "{OLD}", "b": "{OLD}"}}',
+        f'"{OLD}"',
+    ):
+        file.write_text(content)
+        answer = reload(gateway, key=ADMIN)
+        assert answer.status == 502
+        wait_until(lambda: gateway.log_lines(message="keys not refreshed"))
+
+    assert not KEYS_OF_TESTS.search(gateway.log_file.read_bytes())
+    assert "Traceback" not in gateway.log_file.read_text()

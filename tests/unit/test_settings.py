@@ -41,7 +41,12 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"), ("MODEL_PATH", "/no/such/folder"),
      ("MODEL_NAME", "-x"), ("MODEL_NAME", "a b"),
      ("MAX_MODEL_LEN", "0"), ("MAX_MODEL_LEN", "32k"), ("WARM_UP", "perhaps"),
-     ("VLLM_EXTRA_ARGS", "--x 'y"), ("LAUNCHED_AT", "now")],
+     ("VLLM_EXTRA_ARGS", "--x 'y"), ("LAUNCHED_AT", "now"), ("GCP_PROJECT", "My Project"),
+     ("API_KEYS_SECRET_NAME", "a/b"), ("SECRET_MANAGER_ENDPOINT", "http://secrets.example"),
+     ("SECRET_MANAGER_ENDPOINT", "http://[::1"), ("SECRET_MANAGER_ENDPOINT", "https://h:99999"),
+     ("SECRET_MANAGER_ENDPOINT", "https://h:x"), ("SECRET_MANAGER_ENDPOINT", "https://h#x"),
+     ("SECRET_MANAGER_ENDPOINT", "https://h/v1"), ("SECRET_MANAGER_ENDPOINT", "https://h?x"),
+     ("SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com")],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_file: str) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -84,6 +89,16 @@ def test_one_whole_request_has_to_fit_into_what_is_buffered() -> None:
 @pytest.mark.parametrize("url", ["http://h", "http://h:1/", "https://h.example", "unix:///run/v.sock"])
 def test_each_kind_of_upstream_is_accepted(url: str, keys_file: str) -> None:
     assert load_settings({"API_KEYS_FILE": keys_file, "VLLM_BASE_URL": url}).vllm_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://localhost", "http://[::1]:1", "https://h.example/"]
+)
+def test_keys_may_come_from_this_machine_or_over_tls(url: str) -> None:
+    settings = load_settings({"GCP_PROJECT": "p", "SECRET_MANAGER_ENDPOINT": url})
+
+    check_key_source(settings)
+    assert settings.secret_manager_endpoint == url
 
 
 def test_the_readme_lists_exactly_the_settings_with_their_defaults() -> None:

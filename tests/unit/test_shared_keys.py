@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import msgspec
 import pytest
 
 from app.instance import Instance
 from app.keys import shared
 from app.keys.errors import KeyFileError, StoreRefused, StoreUnavailable
 from app.keys.file_store import FileStore
+from app.keys.key_store import Content
 from app.keys.records import digest_of
 from app.keys.shared import SharedKeys
 
@@ -236,3 +238,76 @@ def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
     ticking.kill()
     with open(tmp_path / "keys.json", "wb"):  # lets the thread go
         assert len(ticks) > 5
+
+
+def test_several_reloads_of_a_silent_store_are_all_given_up_in_the_same_time(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "STORE_SECONDS", 0.3)
+    keys = SharedKeys(Silent(), instance)
+    began = time.monotonic()
+
+    reloads = [gevent.spawn(keys.reload) for _ in range(5)]
+    gevent.joinall(reloads)
+
+    assert time.monotonic() - began < 0.9
+    assert {type(each.exception) for each in reloads} == {StoreUnavailable}
+
+
+class Numbered:
+    """A store of versions that a test sets."""
+
+    kind, has_versions, blocks = "secret_manager", True, False
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.content: Any = {"a": KEY}
+
+    def read(self, version: int | None = None) -> Content:
+        return Content(json.dumps(self.content).encode(), version or self.version)
+
+
+def test_a_version_never_goes_back_even_when_its_report_was_lost(instance: Instance) -> None:
+    store = Numbered()
+    keys = SharedKeys(store, instance)
+    store.version, store.content = 2, {"a": OTHER}
+    keys.reload()
+    instance.key_report.publish(b"{}")  # as when the worker dies between the two
+
+    store.version, store.content = 1, {"a": KEY}
+
+    assert not keys.reload().reloaded
+    assert keys.ring.find(OTHER.encode()) is not None
+
+
+def test_a_new_version_of_the_same_content_is_followed(instance: Instance) -> None:
+    store = Numbered()
+    keys = SharedKeys(store, instance)
+    keys.reload()
+    store.version = 5
+
+    assert keys.reload().version == 5
+    store.version = 4
+    assert not keys.reload().reloaded
+    assert (keys.version, keys.generation) == (5, 1)
+
+
+def test_a_set_that_cannot_be_taken_over_is_no_reason_to_go_on_with_the_old_one(instance: Instance) -> None:
+    keys = SharedKeys(Numbered(), instance)
+    keys.reload()
+    instance.key_set.publish(b"not what a worker writes")
+
+    for _ in range(2):
+        with pytest.raises(msgspec.DecodeError):
+            keys.ring.find(KEY.encode())
+
+
+def test_a_report_is_bounded_however_much_is_wrong(file: Path, instance: Instance) -> None:
+    keys = keys_of(file, instance, {"a": KEY})
+    file.write_text(json.dumps({f"name-{number:06}": OTHER for number in range(15_000)}))
+
+    with pytest.raises(KeyFileError) as caught:
+        keys.reload()
+
+    assert "and 14995 more" in str(caught.value)
+    assert len(str(caught.value)) < 1000
