@@ -10,9 +10,7 @@ import pytest
 
 from app.keys.records import digest_of
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.keys_command import KeysCommand
 from tests.keys_place import KeysPlace
-from tests.secret_client import secret_settings
 
 OLD = "sk-old-0123456789abcdef"
 KEY_FORM = r"vgw_[0-9A-Za-z]{8}_[0-9A-Za-z]{36}"
@@ -236,76 +234,3 @@ def test_writers_at_the_same_time_lose_nothing(place: KeysPlace) -> None:
 
     assert sorted(record.name for record in place.parsed().records) == names
     assert {record.digest for record in place.parsed().records} == {digest_of(key.encode()) for key in made}
-
-
-def test_a_place_has_to_be_named_and_only_one(tmp_path: Path) -> None:
-    keys = KeysCommand()
-
-    for arguments in (
-        ["list"],
-        ["list", "--file", "f", "--project", "p"],
-        ["list", "--file", "f", "--secret", "s"],
-    ):
-        status, _, told = keys.run(*arguments)
-        assert status == 2
-        assert "--file" in told or "not both" in told
-
-
-def test_what_is_typed_wins_over_what_is_set(tmp_path: Path) -> None:
-    (tmp_path / "set.json").write_text(json.dumps({"a": OLD}))
-    (tmp_path / "typed.json").write_text(json.dumps({"b": OLD}))
-    keys = KeysCommand(API_KEYS_FILE=str(tmp_path / "set.json"), GCP_PROJECT="p")
-
-    assert [row["name"] for row in keys.listed()] == ["a"]
-    assert (
-        json.loads(keys("list", "--json", "--file", str(tmp_path / "typed.json")))["keys"][0]["name"] == "b"
-    )
-
-
-def test_a_secret_that_is_typed_wins_over_a_file_that_is_set(
-    tmp_path: Path, secret_manager: FakeSecretManagerThread
-) -> None:
-    keys = KeysCommand(**secret_settings(secret_manager), API_KEYS_FILE=str(tmp_path / "keys.json"))
-
-    keys("create-secret", "--secret", "other")
-    keys("add", "--secret", "other", "--name", "a")
-
-    assert len(secret_manager.fake.versions("my-project", "other")) == 1
-    assert not (tmp_path / "keys.json").exists()
-
-
-def test_a_link_in_the_folder_leads_the_command_nowhere(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    process = KeysCommand(API_KEYS_FILE=str(tmp_path / "keys.json")).start(
-        "add", "--name", "a", "--from-stdin"
-    )
-    (tmp_path / f".keys.json.{process.pid}").symlink_to(victim)
-
-    process.communicate(OLD, timeout=60)
-
-    assert victim.read_text() == "precious"
-
-
-def test_a_file_is_made_for_its_owner_and_keeps_its_mode(tmp_path: Path) -> None:
-    file = tmp_path / "keys.json"
-    keys = KeysCommand(API_KEYS_FILE=str(file))
-
-    keys("add", "--name", "a")
-    assert file.stat().st_mode & 0o777 == 0o600
-    file.chmod(0o640)
-    keys("add", "--name", "b")
-
-    assert file.stat().st_mode & 0o777 == 0o640
-    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
-
-
-def test_a_linked_file_is_changed_where_it_is(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "keys.json").write_text(json.dumps({"a": OLD}))
-    (tmp_path / "link.json").symlink_to(tmp_path / "real" / "keys.json")
-
-    KeysCommand(API_KEYS_FILE=str(tmp_path / "link.json"))("add", "--name", "b")
-
-    assert (tmp_path / "link.json").is_symlink()
-    assert set(json.loads((tmp_path / "real" / "keys.json").read_text())) == {"a", "b"}

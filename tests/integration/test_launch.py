@@ -1,6 +1,5 @@
 """`make serve` checks the machine, makes what is missing, and recovers from an interruption."""
 
-import json
 import os
 import platform
 import shutil
@@ -18,7 +17,6 @@ import pytest
 from app.settings import Settings
 from launch import environments, host, models
 from launch.environments import Environment
-from launch.key_file import create_key_file
 from launch.progress import StepFailed, run_step
 from tests.gateway import wait_until
 from tests.local import ROOT
@@ -134,23 +132,6 @@ def test_a_broken_list_of_load_times_is_written_anew(
     models.remember_load_seconds("a", 1)
 
     assert models.known_load_seconds("a") == 1
-
-
-def test_the_key_file_is_its_owners_alone_and_made_once(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-
-    key = create_key_file(path, Path(sys.executable))
-
-    assert path.stat().st_mode & 0o777 == 0o600
-    entry = json.loads(path.read_text())["local"]
-    assert (entry["key"], entry["scopes"]) == (key, ["inference", "admin"])
-    assert create_key_file(path, Path(sys.executable)) is None
-    assert os.listdir(tmp_path) == ["keys.json"]
-
-
-def test_a_key_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StepFailed, match="its folder, does not exist"):
-        create_key_file(tmp_path / "no" / "keys.json", Path(sys.executable))
 
 
 def test_a_failed_step_shows_the_end_of_its_output(tmp_path: Path, capsys: Any) -> None:

@@ -81,3 +81,12 @@ def test_a_process_that_dies_with_the_lock_gives_it_back() -> None:
 
     with instance.lock():
         instance.key_set.publish(b"still possible")
+
+
+def test_a_duty_is_claimed_once_in_its_time() -> None:
+    instance = Instance()
+
+    assert instance.claim("refresh_due", 60)
+    assert not instance.claim("refresh_due", 60)
+    instance.set("refresh_due", time.monotonic() - 1)
+    assert instance.claim("refresh_due", 60)

@@ -1,19 +1,15 @@
 """The set that all workers share: what a reload changes, what it leaves, and what is told about it."""
 
 import json
-import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import gevent
 import msgspec
 import pytest
 
 from app.instance import Instance
-from app.keys import shared
-from app.keys.errors import KeyFileError, StoreRefused, StoreUnavailable
+from app.keys.errors import KeyFileError, StoreRefused
 from app.keys.file_store import FileStore
 from app.keys.key_store import Content
 from app.keys.records import digest_of
@@ -90,13 +86,6 @@ def test_ten_thousand_keys_fit_into_shared_memory(tmp_path: Path, instance: Inst
     keys.reload()
 
     assert keys.ring.find(b"sk-00000000000000009999") is not None
-
-
-def test_a_duty_is_claimed_once_in_its_time(instance: Instance) -> None:
-    assert instance.claim("refresh_due", 60)
-    assert not instance.claim("refresh_due", 60)
-    instance.set("refresh_due", time.monotonic() - 1)
-    assert instance.claim("refresh_due", 60)
 
 
 @pytest.fixture
@@ -196,62 +185,6 @@ def test_shared_memory_holds_no_key(file: Path, instance: Instance) -> None:
         assert content
         assert KEY.encode() not in content
         assert OTHER.encode() not in content
-
-
-def tick(ticks: list[float]) -> None:
-    while True:
-        ticks.append(time.monotonic())
-        gevent.sleep(0.01)
-
-
-class Silent:
-    """A store that never answers, and whose client swallows every ordinary exception meanwhile."""
-
-    kind, has_versions, blocks = "file", False, False
-
-    def read(self, version: int | None = None) -> Any:
-        while True:
-            with suppress(Exception):
-                gevent.sleep(60)
-
-
-def test_a_store_that_never_answers_is_given_up_also_when_a_library_would_go_on(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "STORE_SECONDS", 0.05)
-
-    with pytest.raises(StoreUnavailable, match="did not answer within 0.05 seconds"):
-        SharedKeys(Silent(), instance).reload()
-
-
-def test_a_file_that_hangs_stops_neither_the_event_loop_nor_the_reload_for_ever(
-    tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "STORE_SECONDS", 0.2)
-    os.mkfifo(tmp_path / "keys.json")  # opening it waits for a writer
-    ticks: list[float] = []
-    ticking = gevent.spawn(tick, ticks)
-
-    with pytest.raises(StoreUnavailable):
-        SharedKeys(FileStore(str(tmp_path / "keys.json")), instance).reload()
-
-    ticking.kill()
-    with open(tmp_path / "keys.json", "wb"):  # lets the thread go
-        assert len(ticks) > 5
-
-
-def test_several_reloads_of_a_silent_store_are_all_given_up_in_the_same_time(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shared, "STORE_SECONDS", 0.3)
-    keys = SharedKeys(Silent(), instance)
-    began = time.monotonic()
-
-    reloads = [gevent.spawn(keys.reload) for _ in range(5)]
-    gevent.joinall(reloads)
-
-    assert time.monotonic() - began < 0.9
-    assert {type(each.exception) for each in reloads} == {StoreUnavailable}
 
 
 class Numbered:
