@@ -12,7 +12,7 @@ main() {
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 501)); then
     give_up "bash 5.1 or newer is needed, this is $BASH_VERSION."
   fi
-  make_absolute API_KEYS_FILE MODEL_PATH TMPDIR
+  make_absolute API_KEYS_FILE GOOGLE_APPLICATION_CREDENTIALS MODEL_PATH TMPDIR
   [[ ${VLLM_PYTHON:-} != */* ]] || make_absolute VLLM_PYTHON
   [[ ${GATEWAY_PYTHON:-} != */* ]] || make_absolute GATEWAY_PYTHON
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
@@ -126,7 +126,7 @@ may_see_gateway() {
   case $1 in
     PORT | HOST | WEB_CONCURRENCY | TRUSTED_PROXY_HOPS | LOG_FORMAT | WARM_UP | LAUNCHED_AT) ;;
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
-    SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | K_* | GUNICORN_CMD_ARGS) ;;
+    SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | CLOUDSDK_CONFIG | K_* | GUNICORN_CMD_ARGS) ;;
     *) may_see_both "$1" ;;
   esac
 }
