@@ -21,6 +21,7 @@ IDLE_SECONDS = 4.0
 POOL_SIZE = 1000  # connections kept; more may be open at once
 UNIX_HOST = "vllm"
 native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
+native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
 
 
 class StaleConnection(Exception):
@@ -97,8 +98,7 @@ class _Tcp(_Tracked):
 
     def _reach(self) -> socket.socket:
         failure = OSError("no address")
-        found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        for family, _type, _protocol, _name, address in found:
+        for family, _type, _protocol, _name, address in resolve(self.host.strip("[]"), self.port):
             try:
                 sock = connect(family, address)
             except OSError as error:
@@ -124,6 +124,14 @@ class UnixConnection(_Tracked, HTTPConnection):
 
     def _reach(self) -> socket.socket:
         return connect(socket.AF_UNIX, self.socket_path)
+
+
+def resolve(host: str, port: int) -> list[Any]:
+    """The addresses of a host, as `getaddrinfo` gives them; of a number without a thread's help."""
+    try:
+        return list(native_getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def has_something_to_say(sock: Any) -> bool:
