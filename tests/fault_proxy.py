@@ -1,6 +1,7 @@
 """A TCP proxy between the gateway and the fake vLLM that harms what passes."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ class Exchange:
 
     is_harmed: bool = False  # a POST, not a probe
     passed: int = 0  # bytes of its answer that went on to the gateway
+    request_id: str = ""  # of the gateway
 
 
 class FaultProxy:
@@ -45,7 +47,7 @@ class FaultProxy:
 
     def __init__(self, upstream_port: int) -> None:
         self.faults = Faults()
-        self.answer = bytearray()  # what the upstream sent for the last POST, head included
+        self.answers: dict[str, bytearray] = {}  # what the upstream sent, heads included, by the request's id
         self._upstream_port = upstream_port
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.setblocking(False)
@@ -125,7 +127,7 @@ class FaultProxy:
         while data := await reader.read(READ_BYTES):
             if data.startswith((b"GET ", b"POST ")):
                 exchange.is_harmed, exchange.passed = data.startswith(b"POST "), 0
-                self.answer = bytearray() if exchange.is_harmed else self.answer
+                exchange.request_id = id_of(data)
             if exchange.is_harmed:
                 await self._delay()
             await self._send(writer, data)
@@ -140,7 +142,7 @@ class FaultProxy:
                     continue
                 if self.faults.gather:
                     data += await self._gather(reader)
-                self.answer += data
+                self.answers.setdefault(exchange.request_id, bytearray()).extend(data)
                 for piece in self._slice(data):
                     await self._harm(piece, writer, exchange)
 
@@ -182,6 +184,12 @@ class FaultProxy:
         if self.faults.cut == "reset":
             reset(writer)
         raise Cut
+
+
+def id_of(head: bytes) -> str:
+    """The gateway's id of a request that begins so; nothing for a request of its own."""
+    found = re.search(rb"\r\nx-request-id: ([^\r]+)", head, re.IGNORECASE)
+    return found[1].decode() if found else ""
 
 
 @contextmanager

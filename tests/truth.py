@@ -109,7 +109,7 @@ def truth_finder(gateway: Gateway, proxy: FaultProxy) -> TruthOf:
             outcome = ask(gateway.port, case.target, case.body())
             proxy.faults = faults
             assert (outcome.status, outcome.is_whole) == (200, True)
-            known[case] = Truth(case, bytes(proxy.answer), outcome.body)
+            known[case] = Truth(case, bytes(proxy.answers[outcome.request_id]), outcome.body)
         return known[case]
 
     return find
