@@ -1,6 +1,7 @@
 """The admin blueprint: what an operator may ask of a running gateway."""
 
 import logging
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from app.keys.shared import SharedKeys
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 log = logging.getLogger("gateway.admin")
-MAX_VERSION_DIGITS = 9
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @bp.route("/reload-keys", methods=["GET", "POST"])
@@ -70,7 +71,7 @@ def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:
     number = given[0]
     if not has_versions:
         raise InvalidField("A key file has no versions; leave the version out.", param="version")
-    if len(given) > 1 or not (number.isascii() and number.isdecimal() and len(number) <= MAX_VERSION_DIGITS):
+    if len(given) > 1 or not VERSION.fullmatch(number):
         raise InvalidField("The version must be one whole number.", param="version")
     return int(number)
 

@@ -94,6 +94,8 @@ def check_name(name: str) -> None:
         raise EntryError("the name is blank, or one that the file format uses itself")
     if len(name) > MAX_NAME_CHARS:
         raise EntryError(f"the name is longer than {MAX_NAME_CHARS} characters")
+    if CONTROL.search(name):
+        raise EntryError("the name has control characters")
     if LOOKS_LIKE_A_KEY.match(name):
         raise EntryError("the name looks like a key; the name stands before the colon, the key behind it")
 
@@ -102,8 +104,8 @@ def _read_id(entry: dict[str, Any], default: str) -> str:
     key_id = entry.get("id", default)
     if not (isinstance(key_id, str) and key_id.strip() and len(key_id) <= MAX_ID_CHARS):
         raise EntryError(f"id must be a text of at most {MAX_ID_CHARS} characters")
-    if LOOKS_LIKE_A_KEY.match(key_id):
-        raise EntryError("the id looks like a key; ids are shown in lists and logs")
+    if CONTROL.search(key_id) or LOOKS_LIKE_A_KEY.match(key_id):
+        raise EntryError("the id looks like a key or has control characters; ids are shown in lists and logs")
     return key_id
 
 

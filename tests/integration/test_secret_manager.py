@@ -127,7 +127,8 @@ def test_a_newest_version_that_is_switched_off_leaves_the_old_set(
 
 
 @pytest.mark.parametrize(
-    "given", ["", "x", "-1", "1&version=2", "latest", "9" * 40, "1%2F..%2F2", "%31%00", "1.0", "%D9%A1"]
+    "given",
+    ["", "0", "007", "x", "-1", "1&version=2", "latest", "9" * 40, "1%2F..%2F2", "%31%00", "1.0", "%D9%A1"],
 )
 def test_what_is_no_version_is_refused_before_anything_is_read(
     four: Gateway, secret_manager: FakeSecretManagerThread, given: str

@@ -76,6 +76,7 @@ BAD = [
     *(5, None, True, {}, [[KEY]], {"key": ""}, {"key": 7}, {"key": KEY, "digest": DIGEST}),
     *({"digest": "sha256:xyz"}, {"digest": DIGEST.upper()}, {"digest": 5}, {"hash": DIGEST}),
     *({"key": KEY, "id": ""}, {"key": KEY, "id": 7}, {"key": KEY, "id": KEY}, {"key": KEY, "id": "i" * 65}),
+    {"key": KEY, "id": "a\nb"},
     *({"key": KEY, "scopes": "admin"}, {"key": KEY, "scopes": [1]}, {"key": KEY, "disabled": "no"}),
     *({"key": KEY, "expires": "tomorrow"}, {"key": KEY, "expires": "2030-01-01T00:00:00"}),
     *({"key": KEY, "expires": "2030-02-30T00:00:00Z"}, {"key": KEY, "not_before": 5}),
@@ -98,7 +99,7 @@ def test_one_bad_key_of_a_list_leaves_the_others_and_is_told_by_its_number() -> 
     assert found.problems[0].startswith("entry 'team', key 2 of its list: ")
 
 
-@pytest.mark.parametrize("name", [KEY, OUR_KEY, "n" * 129, "", " "])
+@pytest.mark.parametrize("name", [KEY, OUR_KEY, "n" * 129, "", " ", "a\nb", "\x1b[31m"])
 def test_a_bad_name_is_not_repeated_where_it_may_be_a_key(name: str) -> None:
     found = parse({"good": KEY, name: "service-a-0123456789"})
 
