@@ -73,21 +73,23 @@ class UpstreamWatch:
     def verify(self) -> None:
         """While a request has ended without a byte and none has come since: ask for a token."""
         instance = self.instance
-        suspected_since = instance.get("suspected_since")
-        if not suspected_since or not instance.is_ready:
+        if not instance.get("suspected_since") or not instance.is_ready:
             return
-        if instance.get("byte_at") > suspected_since:
+        if self._has_seen_a_byte():
             self._trust()
         elif instance.claim("verify_due", self._token_seconds + TOKEN_MARGIN_SECONDS):
             gevent.spawn(self._ask_for_token)
 
     def _ask_for_token(self) -> None:
-        if warm_up(self._upstream, self._token_seconds):
+        if warm_up(self._upstream, self._token_seconds) or self._has_seen_a_byte():
             self._trust()
         elif not self.instance.get("stuck_since"):
             log.error("the model answers probes, but makes no tokens")
             self.instance.set("stuck_since", time.monotonic())
         self.instance.set("verify_due", time.monotonic() + PAUSE_SECONDS)
+
+    def _has_seen_a_byte(self) -> bool:
+        return self.instance.get("byte_at") > self.instance.get("suspected_since")
 
     def _trust(self) -> None:
         if self.instance.get("stuck_since"):

@@ -83,10 +83,11 @@ def test_a_full_queue_is_not_taken_for_a_hang(tmp_path: Any) -> None:
     ):
         gateway.wait_ready()
         upstream.fake.defaults = {"before_head": 3600}  # whoever comes now has to wait
-        with gateway.open_chat(fake=ENDLESS) as running:
+        # So slow that a token is asked for between two events, and does not come: it has to wait as well.
+        with gateway.open_chat(fake={**ENDLESS, "interval": 0.4}) as running:
             pieces = running.body()
             assert gateway.chat().status == 504
-            for _ in range(60):
+            for _ in range(12):
                 next(pieces)
                 assert readiness(gateway) == (200, "ready")
 
