@@ -27,15 +27,21 @@ def run(subject: str, folder: Path, *, small: bool = False) -> list[Row]:
     tries = 20 if small else 200
     rows = []
     with Upstream(folder) as upstream, start(subject, folder, upstream) as running:
-        for mode, (fields, together) in MODES.items():
-            delays: list[float] = []
-            for batch in range(0, tries, together):
-                size = min(together, tries - batch)
-                delays += leave_together(upstream, running.port, fields, f"{mode}-{batch}", size)
-                if len(delays) < batch + size:
-                    break  # it is known by now, and each that is not seen costs 10 s
-            rows.append(judge(mode, delays, tries))
+        for mode in MODES:
+            rows.append(judge(mode, delays_of(mode, upstream, running.port, tries), tries))
     return rows
+
+
+def delays_of(mode: str, upstream: Upstream, port: int, tries: int) -> list[float]:
+    """The delays of as many tries in batches, or of those before the first that was not seen."""
+    fields, together = MODES[mode]
+    delays: list[float] = []
+    for batch in range(0, tries, together):
+        size = min(together, tries - batch)
+        delays += leave_together(upstream, port, fields, f"{mode}-{batch}", size)
+        if len(delays) < batch + size:
+            break  # it is known by now, and each that is not seen costs 10 s
+    return delays
 
 
 def leave_together(
