@@ -1,19 +1,49 @@
 """What a person does to a key file: changes of the decoded object, in place, that leave the rest as it is."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from app.keys.errors import KeyFileError
+from app.keys.key_file import KeyFile, encode_key_file, listed, parse_key_file
+from app.keys.key_store import Change
 from app.keys.new_key import make_key
 from app.keys.records import ALLOW_EMPTY, EntryError, digest_of, read_entry, read_time
 
 ENDING_CHARS = 4
 OWN_FIELDS = {"key", "digest", "id", "ending", "created", "not_before", "expires", "disabled"}  # of one key
 Entries = dict[str, Any]
+KeyChange = Callable[[Entries], str | None]  # in place; returns the key that it has made, if any
 
 
 class ChangeRefused(Exception):
     """The change cannot be made as asked; the text says why."""
+
+
+def guarded(change: KeyChange) -> Change:
+    """The change, refused where it adds a problem, or where the key that it returns would open nothing."""
+
+    def checked(entries: Entries) -> None:
+        before = judge(encode_key_file(entries))
+        key = change(entries)
+        after = judge(encode_key_file(entries))
+        is_worse = bool(before.records) and (len(after.problems) > len(before.problems) or not after.records)
+        is_useless = key is not None and digest_of(key.encode()) not in {
+            each.digest for each in after.records
+        }
+        if is_useless or (is_worse and ALLOW_EMPTY not in entries):
+            new = [sentence for sentence in after.problems if sentence not in before.problems]
+            raise ChangeRefused(listed(new or after.problems))
+
+    return checked
+
+
+def judge(data: bytes) -> KeyFile:
+    """What the gateway would make of the file; no records, and one problem, where it would refuse it."""
+    try:
+        return parse_key_file(data)
+    except KeyFileError as error:
+        return KeyFile([], [str(error)])
 
 
 def new_entry(key: str, key_id: str | None, *, is_plain: bool, **fields: Any) -> dict[str, Any]:

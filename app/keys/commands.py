@@ -8,18 +8,18 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from app.keys import changes
 from app.keys.arguments import Duration, Moment, moment_after
-from app.keys.changes import ChangeRefused
-from app.keys.errors import KeyFileError, KeyStoreError
+from app.keys.changes import ChangeRefused, KeyChange, judge
+from app.keys.errors import KeyStoreError
 from app.keys.file_store import FileStore
-from app.keys.key_file import decode_key_file, encode_key_file, listed, parse_key_file
-from app.keys.key_store import Change, WritableStore
+from app.keys.key_file import decode_key_file
+from app.keys.key_store import WritableStore
 from app.keys.listing import as_table, describe_entries
 from app.keys.new_key import make_key
 from app.keys.records import EntryError, read_entry
@@ -69,6 +69,8 @@ def _open(context: click.Context, file: str | None, project: str | None, secret:
     """What was typed wins over what is set, and of two that are set the file, as in the gateway."""
     sources = {name: context.get_parameter_source(name) for name in ("file", "project", "secret")}
     typed = {name for name, source in sources.items() if source is ParameterSource.COMMANDLINE}
+    if "file" in typed and not file:
+        raise click.UsageError("--file is empty.")
     if "file" in typed and len(typed) > 1:
         raise click.UsageError("Name a file or a secret, not both.")
     if file and typed <= {"file"}:
@@ -118,7 +120,12 @@ def add(
         key, new_id = _read_stdin(name), ""
     fields["scopes"] = list(fields["scopes"]) or None
     entry = changes.new_entry(key, key_id or new_id, is_plain=plain, **fields)
-    version = _update(store, lambda entries: changes.add(entries, name, entry, another=another))
+
+    def change(entries: dict[str, Any]) -> str:
+        changes.add(entries, name, entry, another=another)
+        return key
+
+    version = _update(store, change)
     if not from_stdin:
         click.echo(key)
     _say_next(version, "" if plain or from_stdin else "The key is shown this once: only its digest is kept.")
@@ -141,13 +148,14 @@ def list_keys(store: WritableStore, *, as_json: bool) -> None:
     content = store.read()
     entries = decode_key_file(content.data)
     rows = describe_entries(entries)
-    _, problems, warnings = _judge(content.data)
+    judged = judge(content.data)
     if as_json:
         found = {"store": store.kind, "version": content.version, "keys": rows}
-        click.echo(json.dumps({**found, "problems": problems, "warnings": warnings}, indent=2))
+        told = {"problems": judged.problems, "warnings": judged.warnings}
+        click.echo(json.dumps({**found, **told}, indent=2))
         return
     click.echo(as_table(rows))
-    for sentence in [*problems, *warnings]:
+    for sentence in [*judged.problems, *judged.warnings]:
         click.echo(f"! {sentence}", err=True)
     if content.version is not None:
         click.echo(f"Version {content.version} of the secret.", err=True)
@@ -183,8 +191,9 @@ def rotate(
     made: list[str] = []
     ends = moment_after(overlap)
 
-    def change(entries: dict[str, Any]) -> None:
+    def change(entries: dict[str, Any]) -> str:
         made[:] = [changes.rotate(entries, name, key_id, ends, expires)]
+        return made[0]
 
     version = _update(store, change)
     click.echo(made[0])
@@ -215,32 +224,8 @@ def remove(store: WritableStore, name: str, key_id: str | None, *, allow_empty: 
     _say_next(version, "Removed.")
 
 
-def _update(store: WritableStore, change: Change) -> int | None:
-    """Make the change, unless it adds a problem: the gateway would refuse the whole file for it."""
-
-    def checked(entries: dict[str, Any]) -> None:
-        before = _judge(encode_key_file(entries))
-        change(entries)
-        after = _judge(encode_key_file(entries))
-        if before.is_usable and (len(after.problems) > len(before.problems) or not after.is_usable):
-            new = [sentence for sentence in after.problems if sentence not in before.problems]
-            raise ChangeRefused(listed(new or after.problems))
-
-    return store.update(checked)
-
-
-class _Judgement(NamedTuple):
-    is_usable: bool
-    problems: list[str]
-    warnings: list[str]
-
-
-def _judge(data: bytes) -> _Judgement:
-    try:
-        found = parse_key_file(data)
-    except KeyFileError as error:
-        return _Judgement(False, [str(error)], [])
-    return _Judgement(True, found.problems, found.warnings)
+def _update(store: WritableStore, change: KeyChange) -> int | None:
+    return store.update(changes.guarded(change))
 
 
 def _say_next(version: int | None, told: str) -> None:

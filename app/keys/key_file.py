@@ -43,14 +43,22 @@ def decode_key_file(data: bytes) -> dict[str, Any]:
         raise KeyFileError("the key file is not one JSON object with distinct names") from None
 
 
-def encode_key_file(entries: dict[str, Any], *, is_compact: bool = False) -> bytes:
-    """The file as it is written, in UTF-8. Raises KeyFileError for what JSON cannot hold."""
-    layout: dict[str, Any] = {"separators": (",", ":")} if is_compact else {"indent": 2}
-    try:
-        text = json.dumps(entries, ensure_ascii=False, allow_nan=False, **layout)
-    except ValueError:
-        raise KeyFileError("the key file has a number that is too large to be written again") from None
-    return f"{text}\n".encode()
+def encode_key_file(entries: dict[str, Any], most: int = MAX_FILE_BYTES) -> bytes:
+    """The file as it is written: in UTF-8, for people to read where that fits into so many bytes.
+
+    Raises KeyFileError for what JSON cannot hold, or what is larger.
+    """
+    layouts: tuple[dict[str, Any], ...] = ({"indent": 2}, {"separators": (",", ":")})
+    for layout in layouts:
+        try:
+            data = json.dumps(entries, ensure_ascii=False, allow_nan=False, **layout).encode() + b"\n"
+        except ValueError:
+            raise KeyFileError("the key file has a value that cannot be written again") from None
+        if len(data) <= most:
+            return data
+    raise KeyFileError(
+        f"the keys would take more than {most // 1024} KiB, which is the most that is possible"
+    )
 
 
 def parse_key_file(data: bytes) -> KeyFile:
@@ -89,7 +97,7 @@ def members_of(entries: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """Each key's place in the file for people, the name that it belongs to, and what stands there."""
     for number, (name, entry) in enumerate(entries.items(), start=1):
         # A file with keys and names in each other's places must not write its keys into the log.
-        hides = LOOKS_LIKE_A_KEY.match(name) or len(name) > MAX_NAME_CHARS
+        hides = LOOKS_LIKE_A_KEY.search(name) or len(name) > MAX_NAME_CHARS
         label = f"entry {number}" if hides else f"entry {name!r}"
         if isinstance(entry, list):
             yield from ((f"{label}, key {nth} of its list", name, each) for nth, each in enumerate(entry, 1))
@@ -114,7 +122,14 @@ def _few(names: list[str]) -> str:
     return f"{names[:MOST_NAMES]}" + (f" and {more} more" if more > 0 else "")
 
 
+def shortened(sentences: list[str]) -> list[str]:
+    """The first of them, and in the last place how many there are beyond."""
+    if len(sentences) <= MOST_SENTENCES:
+        return sentences
+    first = sentences[: MOST_SENTENCES - 1]
+    return [*first, f"and {len(sentences) - len(first)} more"]
+
+
 def listed(sentences: list[str]) -> str:
-    """The first of them in one line, and how many there are beyond."""
-    more = len(sentences) - MOST_SENTENCES
-    return "; ".join([*sentences[:MOST_SENTENCES], *([f"and {more} more"] if more > 0 else [])])
+    """The same in one line."""
+    return "; ".join(shortened(sentences))

@@ -20,14 +20,14 @@ KNOWN_FIELDS = frozenset(
 )
 GUESSABLE_CHARS = 20  # a shorter key may be one that a person thought up
 TIME = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # and lone surrogates: bytes that are no UTF-8
 DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 PLACEHOLDER = re.compile(
     r"(?:sk[-_])?(?:x+|\.+|…|\*+|<.*>|\$\{.*\}|(?:change|replace)[-_ ]?(?:me|this|it)\b.*|your[-_ ].*"
     r"|todo|placeholder|example|api[-_]?key|secret|password|test|none|null)",
     re.IGNORECASE | re.DOTALL,
 )
-LOOKS_LIKE_A_KEY = re.compile(r"(?:sk|vgw)[-_]\S{12,}")
+LOOKS_LIKE_A_KEY = re.compile(r"(?<![0-9A-Za-z])(?:sk|vgw)[-_]\S{12,}")
 
 
 class EntryError(Exception):
@@ -96,7 +96,7 @@ def check_name(name: str) -> None:
         raise EntryError(f"the name is longer than {MAX_NAME_CHARS} characters")
     if CONTROL.search(name):
         raise EntryError("the name has control characters")
-    if LOOKS_LIKE_A_KEY.match(name):
+    if LOOKS_LIKE_A_KEY.search(name):
         raise EntryError("the name looks like a key; the name stands before the colon, the key behind it")
 
 
@@ -104,7 +104,7 @@ def _read_id(entry: dict[str, Any], default: str) -> str:
     key_id = entry.get("id", default)
     if not (isinstance(key_id, str) and key_id.strip() and len(key_id) <= MAX_ID_CHARS):
         raise EntryError(f"id must be a text of at most {MAX_ID_CHARS} characters")
-    if CONTROL.search(key_id) or LOOKS_LIKE_A_KEY.match(key_id):
+    if CONTROL.search(key_id) or LOOKS_LIKE_A_KEY.search(key_id):
         raise EntryError("the id looks like a key or has control characters; ids are shown in lists and logs")
     return key_id
 
@@ -160,6 +160,6 @@ def risks_of(entry: Any) -> Iterator[str]:
         yield f"the key has fewer than {GUESSABLE_CHARS} characters and may be guessed"
     if not isinstance(entry, str):
         for field in sorted(entry.keys() - KNOWN_FIELDS):
-            hides = LOOKS_LIKE_A_KEY.match(field) or len(field) > MAX_ID_CHARS
+            hides = LOOKS_LIKE_A_KEY.search(field) or len(field) > MAX_ID_CHARS
             shown = "of one field" if hides else repr(field)
             yield f"the name {shown} is not known and has no effect"

@@ -4,6 +4,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -23,7 +24,12 @@ NEWEST = "vllm-gateway-version"  # annotation: the number of the version written
 WAIT_FOR_WRITER_SECONDS = 90.0
 FORGET_WRITER_SECONDS = 60.0  # a mark that has stood for so long before our eyes is of a writer that died
 LOOK_AGAIN_SECONDS = 0.25
+CLEAR_TRIES = 5
 Answer = TypeVar("Answer")
+
+
+class WriteUncertain(StoreUnavailable):
+    """A version was sent and no answer came: nobody knows yet whether there is one more."""
 
 
 class SecretManagerStore:
@@ -70,36 +76,41 @@ class SecretManagerStore:
         in the secret's annotations, which its etag lets only one of several writers do.
         """
         mark = uuid.uuid4().hex
-        self._set_mark(mark)
         written = None
         try:
-            secret = self._secret()
-            number = self._newest_enabled(secret)
-            entries = decode_key_file(self.read(number).data) if number else {}
+            self._set_mark(mark)
+            entries = self._newest_entries()
             change(entries)
-            data = _encoded(entries)
+            data = encode_key_file(entries, MAX_SECRET_BYTES)
             if self._secret().annotations.get(WRITER) != mark:
                 raise StoreUnavailable("another writer took over; nothing was written")
             written = self._add(data)
             return written
+        except WriteUncertain:
+            mark = ""  # it stays: what may still come must not land on another writer's version
+            raise
         finally:
-            self._clear_mark(mark, written)
+            if mark:
+                self._clear_mark(mark, written)
 
     def _secret(self) -> types.Secret:
         return _retried(lambda: self._client.get_secret(name=self._name, retry=None, timeout=READ_SECONDS))
 
-    def _newest_enabled(self, secret: types.Secret) -> int | None:
-        """The version to build on. Neither `latest` nor a list need know yet what was written just now."""
+    def _newest_entries(self) -> dict[str, Any]:
+        """What to build on. Neither `latest` nor a list need know yet what was written just now."""
+        states = _retried(self._states)
+        enabled = [number for number, state in states.items() if state == types.SecretVersion.State.ENABLED]
+        written = self._secret().annotations.get(NEWEST, "")
+        if written.isdecimal() and int(written) not in states and int(written) > max(enabled, default=0):
+            try:
+                return decode_key_file(self.read(int(written)).data)
+            except StoreRefused:
+                pass  # of another secret, from which the annotations were copied
+        return decode_key_file(self.read(max(enabled)).data) if enabled else {}
 
-        def states() -> dict[int, Any]:
-            versions = self._client.list_secret_versions(parent=self._name, retry=None, timeout=READ_SECONDS)
-            return {_number(version.name): version.state for version in versions}
-
-        listed = _retried(states)
-        enabled = [number for number, state in listed.items() if state == types.SecretVersion.State.ENABLED]
-        written = secret.annotations.get(NEWEST, "")
-        unlisted = {int(written)} - listed.keys() if written.isdecimal() else set()
-        return max([*enabled, *unlisted], default=0) or None
+    def _states(self) -> dict[int, Any]:
+        versions = self._client.list_secret_versions(parent=self._name, retry=None, timeout=READ_SECONDS)
+        return {_number(version.name): version.state for version in versions}
 
     def _add(self, data: bytes) -> int:
         payload = types.SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
@@ -110,8 +121,8 @@ class SecretManagerStore:
                 )
                 return _number(added.name)
         except StoreUnavailable as error:
-            hint = "it may have been written all the same: see `keys list`"
-            raise StoreUnavailable(f"{error}; {hint}") from None
+            hint = "it may have been written all the same: see `keys list` in a minute"
+            raise WriteUncertain(f"{error}; {hint}") from None
 
     def _set_mark(self, mark: str) -> None:
         began = time.monotonic()
@@ -129,19 +140,22 @@ class SecretManagerStore:
             secret.annotations[WRITER] = mark
             if self._annotate(secret):
                 return
+            time.sleep(LOOK_AGAIN_SECONDS)
         raise StoreUnavailable("other writers have not finished; try again")
 
     def _clear_mark(self, mark: str, written: int | None) -> None:
         """Take our mark away. That this fails harms nobody: the next writer forgets it after a while."""
-        try:
-            while (secret := self._secret()).annotations.get(WRITER) == mark:
+        with suppress(KeyStoreError):
+            for _ in range(CLEAR_TRIES):
+                secret = self._secret()
+                if secret.annotations.get(WRITER) != mark:
+                    return
                 del secret.annotations[WRITER]
                 if written is not None:
                     secret.annotations[NEWEST] = str(written)
                 if self._annotate(secret):
                     return
-        except KeyStoreError:
-            return
+                time.sleep(LOOK_AGAIN_SECONDS)
 
     def _annotate(self, secret: types.Secret) -> bool:
         """Store the secret's annotations; False when it is no longer the one that was read."""
@@ -168,12 +182,3 @@ def _number(name: str) -> int:
     if match is None:
         raise StoreUnavailable("Secret Manager did not say which version it gave")
     return int(match[1])
-
-
-def _encoded(entries: dict[str, Any]) -> bytes:
-    data = encode_key_file(entries)
-    if len(data) > MAX_SECRET_BYTES:
-        data = encode_key_file(entries, is_compact=True)
-    if len(data) > MAX_SECRET_BYTES:
-        raise StoreRefused("the keys would take more than 64 KiB, which is the most that a secret holds")
-    return data

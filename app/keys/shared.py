@@ -8,7 +8,7 @@ from gevent.lock import BoundedSemaphore
 
 from app.instance import Instance
 from app.keys.errors import KeyFileError, KeyStoreError, StoreUnavailable
-from app.keys.key_file import MOST_SENTENCES, KeyFile, listed
+from app.keys.key_file import KeyFile, listed, shortened
 from app.keys.key_store import KeyStore
 from app.keys.reading import Found, Reader
 from app.keys.records import KeyRecord
@@ -16,6 +16,7 @@ from app.keys.ring import Ring
 from app.keys.snapshot import Changes, KeySet, Reload, Report
 
 STORE_SECONDS = 10.0  # for one reading, with its retries and the wait for those before it
+LATE = "the store did not answer in time"
 WENT_BACK = "the store gave an older version than the one in use"
 
 
@@ -119,13 +120,15 @@ class SharedKeys:
             except gevent.Timeout as expired:
                 if expired is not limit:
                     raise
-                raise StoreUnavailable(f"the store did not answer within {STORE_SECONDS:g} seconds") from None
+                raise StoreUnavailable(LATE) from None
+            except (OSError, RuntimeError, MemoryError) as error:
+                raise StoreUnavailable("this machine is short of threads, files or memory") from error
 
     def _reload(self, version: int | None, *, routine: bool) -> Reload:
         newest = self.version or 0
         if version is not None and version < newest:
             return self._stay("a newer version is in use already")
-        failure: str | None = "the store did not answer in time"
+        failure: str | None = LATE
         try:
             found = self._reader.read(version, self.current.content)
             if (found.version or 0) < newest:
@@ -168,7 +171,7 @@ class SharedKeys:
         """Make the set current; returns the names that this changes something for."""
         before, after = set(self.ring.by_digest.values()), set(file.records)
         places = self._choose_places(file.records)
-        told = (file.problems[:MOST_SENTENCES], file.warnings[:MOST_SENTENCES])
+        told = (shortened(file.problems), shortened(file.warnings))
         try:
             new = KeySet(file.records, places, found.version, found.content, *told)
             self._instance.key_set.publish(msgspec.json.encode(new))

@@ -13,6 +13,7 @@ from tests.fake_secret_manager import FakeSecretManagerThread
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.fault_proxy import FaultProxy, Faults
 from tests.gateway import Gateway, wait_until
+from tests.keys_place import KeysPlace
 from tests.secret_client import open_client, secret_settings
 from tests.truth import TruthOf, truth_finder
 
@@ -65,6 +66,16 @@ def faults(proxy: FaultProxy) -> Iterator[Faults]:
 def truth_of(harmed: Gateway, proxy: FaultProxy) -> TruthOf:
     """The true answer of a case."""
     return truth_finder(harmed, proxy)
+
+
+@pytest.fixture(params=["file", "secret"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeysPlace]:
+    """Keys in a file, and then in a secret."""
+    if request.param == "file":
+        yield KeysPlace(tmp_path, None)
+    else:
+        with FakeSecretManagerThread() as running:
+            yield KeysPlace(None, running)
 
 
 StartGateway = Callable[..., Gateway]

@@ -7,13 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from app.keys.records import digest_of
 from launch.key_file import create_key_file
 from launch.progress import StepFailed
 from tests.fake_secret_manager import FakeSecretManagerThread
 from tests.keys_command import KeysCommand
+from tests.keys_place import KeysPlace
 from tests.secret_client import secret_settings
 
 OLD = "sk-old-0123456789abcdef"
+
+
+def test_writers_at_the_same_time_lose_nothing(place: KeysPlace) -> None:
+    place.keys("create-secret")
+    names = [f"writer-{number}" for number in range(6)]
+
+    processes = [place.keys.start("add", "--name", name) for name in names]
+    made = [process.communicate(timeout=60)[0].strip() for process in processes]
+
+    assert sorted(record.name for record in place.parsed().records) == names
+    assert {record.digest for record in place.parsed().records} == {digest_of(key.encode()) for key in made}
 
 
 def test_a_place_has_to_be_named_and_only_one(tmp_path: Path) -> None:
@@ -27,6 +40,13 @@ def test_a_place_has_to_be_named_and_only_one(tmp_path: Path) -> None:
         status, _, told = keys.run(*arguments)
         assert status == 2
         assert "--file" in told or "not both" in told
+
+
+def test_a_file_that_is_typed_but_empty_is_no_secret() -> None:
+    status, _, told = KeysCommand(GCP_PROJECT="p").run("add", "--file", "", "--name", "a")
+
+    assert status == 2
+    assert "--file is empty" in told
 
 
 def test_what_is_typed_wins_over_what_is_set(tmp_path: Path) -> None:

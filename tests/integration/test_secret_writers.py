@@ -160,7 +160,7 @@ def test_a_version_that_was_written_is_told_although_the_mark_cannot_be_taken_aw
 
 
 def test_a_version_that_may_have_been_written_is_told_as_such(
-    store: SecretManagerStore, secret: KeysPlace, monkeypatch: pytest.MonkeyPatch
+    store: SecretManagerStore, secret: KeysPlace, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert secret.running is not None
     monkeypatch.setattr(secret_manager, "WRITE_SECONDS", 0.5)
@@ -168,6 +168,29 @@ def test_a_version_that_may_have_been_written_is_told_as_such(
 
     with pytest.raises(StoreUnavailable, match="may have been written all the same"):
         store.update(add_b)
+
+    assert WRITER in client.get_secret(name=SECRET).annotations  # what may still come must not meet another's
+
+
+def test_a_mark_that_cannot_be_changed_is_not_tried_for_ever(
+    store: SecretManagerStore, secret: KeysPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate_once = [store._annotate]
+    monkeypatch.setattr(secret_manager, "LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(
+        store, "_annotate", lambda found: annotate_once.pop()(found) if annotate_once else False
+    )
+
+    assert store.update(add_b) == 2
+
+
+def test_a_version_of_another_secret_in_the_annotations_is_no_obstacle(
+    store: SecretManagerStore, secret: KeysPlace, client: Any
+) -> None:
+    annotate(client, vllm_gateway_version="9")
+
+    assert store.update(add_b) == 2
+    assert [record.name for record in secret.parsed().records] == ["a", "b"]
 
 
 def test_the_mark_of_a_writer_is_gone_after_it_also_after_a_failure(secret: KeysPlace, client: Any) -> None:

@@ -1,6 +1,7 @@
 """What commands do to the content of a key file, and what they leave as it was."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from app.keys import changes
 from app.keys.changes import ChangeRefused
 from app.keys.errors import KeyFileError
-from app.keys.key_file import parse_key_file
+from app.keys.key_file import encode_key_file, parse_key_file
 from app.keys.records import digest_of
 
 KEY, OTHER = "sk-first-0123456789abcdef", "sk-other-0123456789abcdef"
@@ -16,8 +17,6 @@ LATER, MUCH_LATER = "2090-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 
 
 def records(entries: dict[str, Any]) -> Any:
-    import json
-
     return parse_key_file(json.dumps(entries).encode()).records
 
 
@@ -177,3 +176,15 @@ def test_what_is_not_there_cannot_be_changed(name: str, key_id: str | None) -> N
 def test_an_entry_that_cannot_be_used_cannot_be_rotated() -> None:
     with pytest.raises(KeyFileError):
         changes.rotate({"a": {"key": 7}}, "a", None, LATER)
+
+
+def test_a_file_that_is_too_large_for_people_is_written_compactly() -> None:
+    entries = {"a": KEY, "b": ["sk-b-0123456789abcdef"]}
+    laid_out = encode_key_file(entries)
+
+    compact = encode_key_file(entries, len(laid_out) - 1)
+
+    assert len(compact) < len(laid_out)
+    assert json.loads(compact) == json.loads(laid_out) == entries
+    with pytest.raises(KeyFileError, match="more than 0 KiB"):
+        encode_key_file(entries, len(compact) - 1)

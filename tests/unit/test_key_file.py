@@ -99,7 +99,9 @@ def test_one_bad_key_of_a_list_leaves_the_others_and_is_told_by_its_number() -> 
     assert found.problems[0].startswith("entry 'team', key 2 of its list: ")
 
 
-@pytest.mark.parametrize("name", [KEY, OUR_KEY, "n" * 129, "", " ", "a\nb", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "name", [KEY, OUR_KEY, "n" * 129, "", " ", "a\nb", "\x1b[31m", "Bearer " + KEY, " " + KEY]
+)
 def test_a_bad_name_is_not_repeated_where_it_may_be_a_key(name: str) -> None:
     found = parse({"good": KEY, name: "service-a-0123456789"})
 
@@ -170,7 +172,7 @@ def test_what_is_risky_is_usable_and_told(entry: Any, warning: str) -> None:
 
 
 def test_of_many_problems_the_first_are_told_and_the_rest_counted() -> None:
-    with pytest.raises(KeyFileError, match="and 980 more$") as caught:
+    with pytest.raises(KeyFileError, match="and 981 more$") as caught:
         parse({f"name-{number}": "" for number in range(1000)})
 
     assert len(str(caught.value)) < 3000

@@ -13,6 +13,7 @@ from app.instance import Instance
 from app.keys import shared
 from app.keys.errors import StoreUnavailable
 from app.keys.file_store import FileStore
+from app.keys.refresh import KeyRefresh
 from app.keys.shared import SharedKeys
 
 
@@ -43,7 +44,7 @@ def test_a_store_that_never_answers_is_given_up_also_when_a_library_would_go_on(
 ) -> None:
     monkeypatch.setattr(shared, "STORE_SECONDS", 0.05)
 
-    with pytest.raises(StoreUnavailable, match="did not answer within 0.05 seconds"):
+    with pytest.raises(StoreUnavailable, match="did not answer in time"):
         SharedKeys(Silent(), instance).reload()
 
 
@@ -75,3 +76,31 @@ def test_several_reloads_of_a_silent_store_are_all_given_up_in_the_same_time(
 
     assert time.monotonic() - began < 0.9
     assert {type(each.exception) for each in reloads} == {StoreUnavailable}
+
+
+def test_a_store_that_stays_silent_is_logged_once(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shared, "STORE_SECONDS", 0.02)
+    refresh = KeyRefresh(SharedKeys(Silent(), instance), instance, 60.0)
+
+    for _ in range(3):
+        refresh.refresh()
+
+    assert [record.reason for record in caplog.records] == ["the store did not answer in time"]  # type: ignore[attr-defined]
+
+
+class Exhausted(Silent):
+    """A store on a machine that has no thread left."""
+
+    def read(self, version: int | None = None) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_machine_short_of_everything_is_a_failure_like_others(instance: Instance) -> None:
+    keys = SharedKeys(Exhausted(), instance)
+
+    with pytest.raises(StoreUnavailable, match="short of threads, files or memory"):
+        keys.reload()
+    with pytest.raises(StoreUnavailable):
+        keys.reload()
