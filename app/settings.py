@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -138,31 +138,37 @@ def _check_alone(name: str, value: str) -> None:
         raise _refusal(name, value) from None
 
 
-def _check_upstream(url: str) -> None:
-    parts = urlsplit(url)
+def _split(name: str, url: str) -> SplitResult:
+    """An address: nobody's name in it, a port that can be, and no more behind it than a path."""
     try:
+        parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
-        port_is_valid = False
+        raise _refusal(name, url) from None
+    if not port_is_valid or parts.query or parts.fragment or "@" in parts.netloc:
+        raise _refusal(name, url)
+    return parts
+
+
+def _is_server(parts: SplitResult) -> bool:
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+
+
+def _check_upstream(url: str) -> None:
+    parts = _split("VLLM_BASE_URL", url)
     fits = 1 < len(parts.path.encode()) <= MAX_SOCKET_PATH_BYTES
     is_socket = parts.scheme == "unix" and not parts.netloc and fits
-    is_server = parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")
-    extras = parts.query or parts.fragment or parts.username or parts.password
-    if extras or not port_is_valid or not (is_socket or is_server):
+    if not (is_socket or _is_server(parts)):
         raise _refusal("VLLM_BASE_URL", url)
 
 
 def _check_endpoint(url: str | None) -> None:
     """Keys come from there, so in clear text only from this machine."""
-    try:
-        parts = urlsplit(url or "https://default")
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        raise _refusal("SECRET_MANAGER_ENDPOINT", url or "") from None
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    extras = parts.query or parts.fragment or parts.path.strip("/") or "@" in parts.netloc
-    if extras or not (port_is_valid and is_safe and parts.hostname):
-        raise _refusal("SECRET_MANAGER_ENDPOINT", url or "")
+    if url is None:
+        return
+    parts = _split("SECRET_MANAGER_ENDPOINT", url)
+    if not _is_server(parts) or (parts.scheme == "http" and parts.hostname not in LOOPBACK):
+        raise _refusal("SECRET_MANAGER_ENDPOINT", url)
 
 
 def _check_model(settings: Settings) -> None:
