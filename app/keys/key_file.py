@@ -10,10 +10,9 @@ import msgspec
 from app.keys.errors import KeyFileError
 from app.keys.records import (
     ALLOW_EMPTY,
-    LOOKS_LIKE_A_KEY,
-    MAX_NAME_CHARS,
     EntryError,
     KeyRecord,
+    may_be_shown,
     read_entry,
     risks_of,
 )
@@ -97,8 +96,7 @@ def members_of(entries: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """Each key's place in the file for people, the name that it belongs to, and what stands there."""
     for number, (name, entry) in enumerate(entries.items(), start=1):
         # A file with keys and names in each other's places must not write its keys into the log.
-        hides = LOOKS_LIKE_A_KEY.search(name) or len(name) > MAX_NAME_CHARS
-        label = f"entry {number}" if hides else f"entry {name!r}"
+        label = f"entry {name!r}" if may_be_shown(name) else f"entry {number}"
         if isinstance(entry, list):
             yield from ((f"{label}, key {nth} of its list", name, each) for nth, each in enumerate(entry, 1))
         else:

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.keys.changes import ENDING_CHARS, ending_of
 from app.keys.key_file import members_of
-from app.keys.records import ALLOW_EMPTY, KNOWN_FIELDS, EntryError, read_entry
+from app.keys.records import ALLOW_EMPTY, KNOWN_FIELDS, EntryError, may_be_shown, read_entry
 from app.logs import clean
 
 HIDDEN = {"key", "digest"}
@@ -24,7 +24,8 @@ def _describe(label: str, name: str, entry: Any, now: float) -> dict[str, Any]:
     try:
         record = read_entry(name, entry)
     except EntryError as error:
-        return {"name": label.removeprefix("entry ").strip("'"), "state": "not usable", "problem": str(error)}
+        shown = name if may_be_shown(name) else label
+        return {"name": shown, "state": "not usable", "problem": str(error)}
     ending = ending_of(fields["key"]) if fields.get("key") else fields.get("ending")
     return {
         **{field: value for field, value in fields.items() if field in KNOWN_FIELDS - HIDDEN},

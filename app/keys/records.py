@@ -100,6 +100,11 @@ def check_name(name: str) -> None:
         raise EntryError("the name looks like a key; the name stands before the colon, the key behind it")
 
 
+def may_be_shown(text: str, most: int = MAX_NAME_CHARS) -> bool:
+    """Whether a name or a field may stand in a sentence: a key that stands in its place must not."""
+    return len(text) <= most and not LOOKS_LIKE_A_KEY.search(text)
+
+
 def _read_id(entry: dict[str, Any], default: str) -> str:
     key_id = entry.get("id", default)
     if not (isinstance(key_id, str) and key_id.strip() and len(key_id) <= MAX_ID_CHARS):
@@ -160,6 +165,5 @@ def risks_of(entry: Any) -> Iterator[str]:
         yield f"the key has fewer than {GUESSABLE_CHARS} characters and may be guessed"
     if not isinstance(entry, str):
         for field in sorted(entry.keys() - KNOWN_FIELDS):
-            hides = LOOKS_LIKE_A_KEY.search(field) or len(field) > MAX_ID_CHARS
-            shown = "of one field" if hides else repr(field)
+            shown = repr(field) if may_be_shown(field, MAX_ID_CHARS) else "of one field"
             yield f"the name {shown} is not known and has no effect"

@@ -65,6 +65,15 @@ def test_the_list_is_a_table_without_keys(place: KeysPlace) -> None:
     assert "sk-" not in output + told
 
 
+def test_a_bad_key_of_a_list_is_listed_under_its_name(place: KeysPlace) -> None:
+    place.put({"it's a team": [OLD, {"key": 7}]})
+
+    assert [(row["name"], row["state"]) for row in place.keys.listed()] == [
+        ("it's a team", "active"),
+        ("it's a team", "not usable"),
+    ]
+
+
 def test_show_tells_everything_of_a_name_but_its_keys(place: KeysPlace) -> None:
     place.put(
         {"a": [OLD, {"key": "sk-rich-0123456789abcdef", "limits": {"rpm": 5}}], "b": "sk-b-0123456789abcdef"}
