@@ -60,9 +60,17 @@ def ending_of(key: str) -> str | None:
     return key[-ENDING_CHARS:] if len(key) >= 5 * ENDING_CHARS else None
 
 
+def check_entry(name: str, entry: Any) -> None:
+    """Raises ChangeRefused for an entry that the gateway could not use."""
+    try:
+        read_entry(name, entry)
+    except EntryError as error:
+        raise ChangeRefused(str(error)) from None
+
+
 def add(entries: Entries, name: str, entry: Any, *, another: bool) -> None:
     """Give a new name its key, or with `another` a known name one more."""
-    _check(name, entry)
+    check_entry(name, entry)
     if name not in entries:
         entries[name] = entry
     elif another:
@@ -80,10 +88,9 @@ def rotate(entries: Entries, name: str, key_id: str | None, ends: str, expires: 
     `expires` is the new key's own end. Returns the new key.
     """
     members = _members(entries, name)
-    ending = [nth for nth, member in enumerate(members) if key_id is None or _id(name, member) == key_id]
-    if not ending:
-        raise ChangeRefused(f"{name!r} has no key with that id")
-    model = members[ending[-1]] if isinstance(members[ending[-1]], dict) else {}
+    ending = _chosen(name, members, key_id)
+    newest = members[max(ending)]
+    model = newest if isinstance(newest, dict) else {}
     inherited = {field: model[field] for field in model.keys() - OWN_FIELDS}
     for nth in ending:
         members[nth] = _ended(name, members[nth], ends)
@@ -148,10 +155,3 @@ def _ended(name: str, member: Any, ends: str, *, sooner_only: bool = True) -> An
         return member
     fields = member if isinstance(member, dict) else {"key": member}
     return {**fields, "expires": ends}
-
-
-def _check(name: str, entry: Any) -> None:
-    try:
-        read_entry(name, entry)
-    except EntryError as error:
-        raise ChangeRefused(str(error)) from None

@@ -22,7 +22,6 @@ from app.keys.key_file import decode_key_file
 from app.keys.key_store import WritableStore
 from app.keys.listing import as_table, describe_entries
 from app.keys.new_key import make_key
-from app.keys.records import EntryError, read_entry
 from app.keys.stores import open_secret
 from app.settings import process_settings
 
@@ -133,10 +132,7 @@ def add(
 
 def _read_stdin(name: str) -> str:
     key = sys.stdin.readline().strip()
-    try:
-        read_entry(name, key)
-    except EntryError as error:
-        raise ChangeRefused(str(error)) from None
+    changes.check_entry(name, key)
     return key
 
 

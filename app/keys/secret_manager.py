@@ -78,8 +78,7 @@ class SecretManagerStore:
         mark = uuid.uuid4().hex
         written = None
         try:
-            self._set_mark(mark)
-            entries = self._newest_entries()
+            entries = self._newest_entries(self._set_mark(mark))
             change(entries)
             data = encode_key_file(entries, MAX_SECRET_BYTES)
             if self._secret().annotations.get(WRITER) != mark:
@@ -96,11 +95,11 @@ class SecretManagerStore:
     def _secret(self) -> types.Secret:
         return _retried(lambda: self._client.get_secret(name=self._name, retry=None, timeout=READ_SECONDS))
 
-    def _newest_entries(self) -> dict[str, Any]:
+    def _newest_entries(self, secret: types.Secret) -> dict[str, Any]:
         """What to build on. Neither `latest` nor a list need know yet what was written just now."""
         states = _retried(self._states)
         enabled = [number for number, state in states.items() if state == types.SecretVersion.State.ENABLED]
-        written = self._secret().annotations.get(NEWEST, "")
+        written = secret.annotations.get(NEWEST, "")
         if written.isdecimal() and int(written) not in states and int(written) > max(enabled, default=0):
             try:
                 return decode_key_file(self.read(int(written)).data)
@@ -124,22 +123,18 @@ class SecretManagerStore:
             hint = "it may have been written all the same: see `keys list` in a minute"
             raise WriteUncertain(f"{error}; {hint}") from None
 
-    def _set_mark(self, mark: str) -> None:
+    def _set_mark(self, mark: str) -> types.Secret:
+        """Wait for other writers, and set it; returns the secret as it was read then."""
         began = time.monotonic()
         first_seen: dict[str, float] = {}
-        while time.monotonic() - began < WAIT_FOR_WRITER_SECONDS:
+        while (now := time.monotonic()) - began < WAIT_FOR_WRITER_SECONDS:
             secret = self._secret()
             other = secret.annotations.get(WRITER)
             # By how long it has stood here: the clocks of two machines differ.
-            if (
-                other
-                and time.monotonic() - first_seen.setdefault(other, time.monotonic()) < FORGET_WRITER_SECONDS
-            ):
-                time.sleep(LOOK_AGAIN_SECONDS)
-                continue
-            secret.annotations[WRITER] = mark
-            if self._annotate(secret):
-                return
+            if not other or now - first_seen.setdefault(other, now) >= FORGET_WRITER_SECONDS:
+                secret.annotations[WRITER] = mark
+                if self._annotate(secret):
+                    return secret
             time.sleep(LOOK_AGAIN_SECONDS)
         raise StoreUnavailable("other writers have not finished; try again")
 
