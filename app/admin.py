@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, g, request
 
-from app.errors import InvalidField, ReloadFailed, StoreSilent
+from app.errors import InvalidField, ReloadFailed
 from app.keys.errors import KeyStoreError, StoreUnavailable
 from app.keys.records import KeyRecord
 from app.keys.shared import SharedKeys
+from app.unavailable import StoreSilent
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 log = logging.getLogger("gateway.admin")

@@ -11,7 +11,7 @@ GatewayError
 ├── MethodNotAllowed 405
 ├── RequestTimeout 408         head or body came too slowly
 ├── RequestTooLarge 413, UnsupportedMediaType 415
-├── ReloadFailed 502           the key store cannot be used; StoreSilent 503: does not answer
+├── ReloadFailed 502           the key store cannot be used
 ├── UpstreamError 502          the upstream's answer is unusable; UpstreamRefused: unreadable
 ├── Unavailable 503            not now, but soon: see unavailable.py
 ├── UpstreamTimeout 504
@@ -185,23 +185,13 @@ class ReloadFailed(GatewayError):
     code = "reload_failed"
     message = "The keys could not be read again; the old set stays in use."
 
-    def __init__(self, message: str, details: dict[str, Any]) -> None:
+    def __init__(self, message: str | None = None, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
-        self._details = details
+        self._details = details or {}
 
     def details(self) -> dict[str, Any]:
         """Which set is in use, and how old it is."""
         return self._details
-
-
-class StoreSilent(ReloadFailed):
-    """The key store did not answer; the old set stays."""
-
-    status = 503
-
-    def headers(self) -> dict[str, str]:
-        """As every 503."""
-        return {"Retry-After": "5"}
 
 
 class UpstreamError(GatewayError):

@@ -14,17 +14,8 @@ MAX_VALUE_CHARS = 200
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
-    *(
-        "phase",
-        "seconds",
-        "reason",
-        "lost",
-        "problems",
-        "added_names",
-        "removed_names",
-        "changed_names",
-        "by",
-    ),
+    *("phase", "seconds", "reason", "lost", "problems"),
+    *("added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
 )
 request_log = logging.getLogger("gateway.request")

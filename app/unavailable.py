@@ -1,6 +1,6 @@
 """The errors that pass by themselves: every one tells the client when to come back."""
 
-from app.errors import GatewayError
+from app.errors import GatewayError, ReloadFailed
 
 
 class Unavailable(GatewayError):
@@ -53,3 +53,10 @@ class Overloaded(Unavailable):
     code = "overloaded"
     message = "This gateway has as much to do as it can carry."
     retry_after = 2
+
+
+class StoreSilent(ReloadFailed, Unavailable):
+    """The key store did not answer; the old set stays."""
+
+    status = 503
+    type = ReloadFailed.type

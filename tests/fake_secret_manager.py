@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.fake_output import reset
+from tests.fake_output import end_others, reset
 from tests.fake_secrets import FakeSecrets
 from tests.fake_vllm import Received, read_request, send_plain
 from tests.secret_resources import Json, Refusal, State
@@ -204,11 +204,7 @@ class FakeSecretManagerThread:
         self._loop.remove_reader(listener)
         await asyncio.sleep(0.01)  # a server that closes trips over a connection that is half accepted
         server.close()
-        running = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.sleep(0.01)  # the transports close in the loop's next turns
+        await end_others()
 
 
 async def run(port: int) -> None:

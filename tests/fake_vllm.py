@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fake_answers import API_EVENTS, WORDS, Script, chat_events, models
-from tests.fake_output import Output, reset
+from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
 
@@ -224,11 +224,7 @@ class FakeVllmThread:
         self._started.set()
         await self._stop.wait()
         server.close()
-        running = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.sleep(0.01)  # the transports close in the loop's next turns
+        await end_others()
 
 
 async def run(port: int) -> None:

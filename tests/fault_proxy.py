@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.fake_output import reset
+from tests.fake_output import end_others, reset
 
 READ_BYTES = 65536
 POLL_SECONDS = 0.01
@@ -64,7 +64,7 @@ class FaultProxy:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(end_others(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -89,13 +89,6 @@ class FaultProxy:
 
     async def _start(self) -> None:
         self._accepting = asyncio.create_task(self._accept())
-
-    async def _end(self) -> None:
-        running = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.sleep(0.01)  # the transports close in the loop's next turns
 
     async def _accept(self) -> None:
         while True:

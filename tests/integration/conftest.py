@@ -1,5 +1,6 @@
 """A gateway with two workers in front of a fake vLLM, shared by the tests of a session."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -79,6 +80,23 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeysPlace]
 
 
 StartGateway = Callable[..., Gateway]
+
+
+@pytest.fixture(scope="module")
+def gateway_of(
+    tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread
+) -> Iterator[Callable[[Any], Gateway]]:
+    """Start a gateway for the tests of a module, with a key file of their own."""
+    with ExitStack() as stack:
+
+        def start(keys: Any) -> Gateway:
+            folder = tmp_path_factory.mktemp("keys")
+            (folder / "keys.json").write_text(json.dumps(keys))
+            gateway = stack.enter_context(Gateway(folder, upstream.url))
+            gateway.wait_ready()
+            return gateway
+
+        yield start
 
 
 @pytest.fixture

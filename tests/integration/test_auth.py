@@ -1,6 +1,6 @@
 """A key in either header opens the gateway; nothing else does, and no key leaks anywhere."""
 
-import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,12 +19,8 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory, upstream: Any) -> Any:
-    folder = tmp_path_factory.mktemp("several")
-    (folder / "keys.json").write_text(json.dumps(KEYS))
-    with Gateway(folder, upstream.url) as gateway:
-        gateway.wait_ready()
-        yield gateway
+def several(gateway_of: Callable[[Any], Gateway]) -> Gateway:
+    return gateway_of(KEYS)
 
 
 @pytest.mark.parametrize(

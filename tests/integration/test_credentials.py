@@ -1,12 +1,12 @@
 """Every credential that is none: byte for byte on the wire, one status each, one wording for all."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fake_vllm import FakeVllmThread
 from tests.gateway import KEY, Gateway
 
 OTHER = "sk-other-0123456789abcdef"
@@ -24,12 +24,8 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("credentials")
-    (folder / "keys.json").write_text(json.dumps(KEYS))
-    with Gateway(folder, upstream.url) as gateway:
-        gateway.wait_ready()
-        yield gateway
+def several(gateway_of: Callable[[Any], Gateway]) -> Gateway:
+    return gateway_of(KEYS)
 
 
 def ask(gateway: Gateway, *lines: bytes, target: bytes = b"/v1/models") -> tuple[int, bytes]:
@@ -175,12 +171,8 @@ WITH_ADMIN = {
 
 
 @pytest.fixture(scope="module")
-def ruled(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("ruled")
-    (folder / "keys.json").write_text(json.dumps(WITH_ADMIN))
-    with Gateway(folder, upstream.url) as gateway:
-        gateway.wait_ready()
-        yield gateway
+def ruled(gateway_of: Callable[[Any], Gateway]) -> Gateway:
+    return gateway_of(WITH_ADMIN)
 
 
 @pytest.mark.parametrize("target", [b"/admin/reload-keys", b"/admin/status"])
