@@ -100,15 +100,14 @@ class Proxy:
 
 def _plan(body: RequestBody) -> Plan:
     route: Route = g.route
-    asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
+    is_stream = route.streams and body.is_stream
+    asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
     choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
     passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=True)
     return Plan(
         call=Call(route.method, route.path, passed, with_usage_wish(body) if asks_usage else body.raw),
-        is_stream=body.is_stream,
-        inspector=choose_inspector(
-            route.api, streamed=body.is_stream, choices=choices, drop_usage=asks_usage
-        ),
+        is_stream=is_stream,
+        inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
     )
 
 

@@ -1,6 +1,7 @@
 """JSON as a gateway has to read it: one meaning only, or not at all."""
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ def decode_object(data: bytes) -> dict[str, Any]:
     """Parse one JSON object in UTF-8.
 
     Raises StrictJsonError for anything else, and for repeated names, NaN and Infinity, numbers of
-    absurd length, lone surrogates, a byte order mark, and nesting beyond Python's recursion limit.
+    absurd length or size, lone surrogates, a byte order mark, and nesting beyond Python's recursion limit.
     """
     try:
         value = DECODER.decode(data.decode("utf-8"))
@@ -84,7 +85,10 @@ def _integer(text: str) -> int:
 def _float(text: str) -> float:
     if len(text) > MAX_NUMBER_CHARS:
         raise StrictJsonError("a number is too long")
-    return float(text)
+    number = float(text)
+    if not math.isfinite(number):
+        raise StrictJsonError("a number is larger than any float")
+    return number
 
 
 DECODER = json.JSONDecoder(

@@ -35,6 +35,12 @@ def test_anything_else_is_refused_with_one_exception(data: bytes) -> None:
     assert content == json.loads(data)
 
 
+@pytest.mark.parametrize("number", ["1e309", "-1E999", "1" + "0" * 309 + ".0"])
+def test_a_number_that_no_float_holds_is_refused(number: str) -> None:
+    with pytest.raises(StrictJsonError):
+        decode_object(b'{"a": %b}' % number.encode())
+
+
 @pytest.mark.parametrize("text", [r'{"a":"\ud83d\ude00"}', '{"a":"😀"}', r'{"a":"\\ud800"}'])
 def test_pairs_of_surrogates_are_text(text: str) -> None:
     assert decode_object(text.encode()) == json.loads(text)
