@@ -16,7 +16,7 @@ from app.errors import (
     RequestTooLarge,
     UnsupportedMediaType,
 )
-from app.strict_json import StrictJsonError, decode_object, member_span
+from app.strict_json import StrictJsonError, decode_object, has_few_parts, member_span
 
 GRACE_SECONDS = 10.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
@@ -24,6 +24,7 @@ STEP_BYTES = 64 * 1024
 MAX_CHOICES = 4096
 JSON_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
+TOO_MANY_VALUES = "The request body holds too many values."
 USAGE_WISH = '"stream_options":{"include_usage":true}'
 
 
@@ -114,8 +115,10 @@ def _read_to_end(stream: Stream, limit: int, on_growth: Callable[[int], None] | 
 def parse_body(raw: bytes) -> RequestBody:
     """Parse strictly, and check the fields that the gateway itself relies on.
 
-    Raises InvalidJson or InvalidField.
+    Raises InvalidJson, also for so many values that parsing them would keep others waiting, or InvalidField.
     """
+    if not has_few_parts(raw):
+        raise InvalidJson(TOO_MANY_VALUES)
     try:
         fields = decode_object(raw)
     except StrictJsonError:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.body import parse_body, read_body, with_usage_wish
-from app.errors import BadRequest, InvalidField, RequestTooLarge
+from app.errors import BadRequest, InvalidField, InvalidJson, RequestTooLarge
 
 names = st.text(max_size=5).filter(lambda name: name != "model")
 options = st.dictionaries(names, st.booleans() | st.integers(), max_size=3)
@@ -84,3 +84,8 @@ def test_a_body_is_read_up_to_the_limit_and_not_beyond() -> None:
 def test_a_body_shorter_than_declared_is_malformed() -> None:
     with pytest.raises(BadRequest):
         read_body(io.BytesIO(b"x" * 9), 10, 100)
+
+
+def test_a_body_of_very_many_values_is_refused_unparsed() -> None:
+    with pytest.raises(InvalidJson, match="too many values"):
+        parse_body(b"[" * 300_000)
