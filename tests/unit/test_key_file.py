@@ -36,6 +36,7 @@ GOOD = [
     [KEY],
     [{"key": KEY}],
     {"key": KEY, "limits": {"rpm": 5}, "note": "x", "owner": "y", "created": "2026-11-25T10:00:00Z"},
+    {"key": KEY, "cache_group": "team"},
     {"key": KEY, "expires": "2999-01-01T00:00Z", "not_before": "2020-02-29T23:59:59.5+05:30"},
 ]
 
@@ -78,6 +79,12 @@ BAD = [
     *({"key": KEY, "id": ""}, {"key": KEY, "id": 7}, {"key": KEY, "id": KEY}, {"key": KEY, "id": "i" * 65}),
     {"key": KEY, "id": "a\nb"},
     *({"key": KEY, "scopes": "admin"}, {"key": KEY, "scopes": [1]}, {"key": KEY, "disabled": "no"}),
+    *(
+        {"key": KEY, "cache_group": ""},
+        {"key": KEY, "cache_group": 5},
+        {"key": KEY, "cache_group": "a" * 129},
+    ),
+    {"key": KEY, "cache_group": "a\nb"},
     *({"key": KEY, "expires": "tomorrow"}, {"key": KEY, "expires": "2030-01-01T00:00:00"}),
     *({"key": KEY, "expires": "2030-02-30T00:00:00Z"}, {"key": KEY, "not_before": 5}),
 ]
@@ -198,7 +205,19 @@ entries = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["key", "digest", "id", "scopes", "expires", "not_before", "disabled", "limits"])
+            st.sampled_from(
+                [
+                    "key",
+                    "digest",
+                    "id",
+                    "scopes",
+                    "expires",
+                    "not_before",
+                    "disabled",
+                    "limits",
+                    "cache_group",
+                ]
+            )
             | texts,
             inner | st.lists(texts, max_size=2),
             max_size=4,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.strict_json import StrictJsonError, decode_object, member_span
+from app.strict_json import StrictJsonError, count_values, decode_object, member_spans, most_values
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -48,11 +48,34 @@ def test_a_member_is_found_where_it_stands(
     content |= {k: v for k, v in after.items() if k not in content}
     text = " " + json.dumps(content, indent=indent)
 
-    start, end = member_span(text, name)
+    spans = list(member_spans(text))
 
-    assert json.loads(text[start:end]) == value
+    assert [span[0] for span in spans] == list(content)
+    for found, begin, start, end in spans:
+        assert json.loads("{" + text[begin:end] + "}") == {found: content[found]}
+        assert json.loads(text[start:end]) == content[found]
 
 
-def test_a_missing_member_is_a_key_error() -> None:
-    with pytest.raises(KeyError):
-        member_span('{"a": {"b": 1}}', "b")
+@given(objects, st.booleans(), st.sampled_from([None, 1]))
+def test_values_are_counted_as_they_are_parsed(content: Any, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps(content, ensure_ascii=ascii_only, indent=indent).encode()
+
+    def size(value: Any) -> int:
+        below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(size(child) for child in below)
+
+    *_, counted = count_values(text)
+    assert size(content) <= counted <= most_values(text)
+    assert counted <= 2 * size(content)
+
+
+def test_counting_tells_how_far_it_is() -> None:
+    told = list(count_values(b'{"a":[' + b'"x",' * 50_000 + b"1]}"))
+
+    assert len(told) > 5
+    assert told == sorted(told)
+
+
+@pytest.mark.parametrize("data", [b"", b'"', b'"\\', b'{"a\\', b"\\", b'"\\"'])
+def test_counting_what_is_no_json_comes_to_an_end(data: bytes) -> None:
+    assert list(count_values(data))
