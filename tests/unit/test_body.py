@@ -41,6 +41,12 @@ def test_asking_for_usage_changes_nothing_else(fields: dict[str, Any], wish: Any
     assert asked == {**content, "stream_options": {**kept, "include_usage": True}}
 
 
+def test_usage_with_every_event_is_not_asked_for() -> None:
+    body = parse_body(b'{"stream_options":{"continuous_usage_stats":true,"x":1}}')
+
+    assert usage_wish(body) == {"include_usage": True, "x": 1}
+
+
 @pytest.mark.parametrize("wish", ["null", "{}", '{ "include_usage" : false }'])
 def test_an_unset_wish_is_replaced_where_it_stands(wish: str) -> None:
     raw = '{"a" : 1.50, "stream_options":' + wish + ', "stream":true }'
