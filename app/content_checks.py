@@ -1,6 +1,5 @@
 """Checks of prompts and messages: nothing in them that the server would fetch, unpack or take from others."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from app.field_checks import Asked, Check, entries
@@ -12,6 +11,7 @@ MEDIA_UUID = "refers to a medium by an id, which this gateway does not allow"
 
 MEDIA_KEYS = ("image_url", "audio_url", "video_url", "file_url")
 EMBEDS_KEYS = ("image_pil", "image_embeds", "audio_embeds", "video_embeds", "prompt_embeds")
+TELLING_KEYS = frozenset((*MEDIA_KEYS, *EMBEDS_KEYS, "uuid", "source", "tool"))
 
 
 def prompts(setting: str) -> Check:
@@ -34,36 +34,38 @@ def content(setting: str) -> Check:
     return check
 
 
-def _media(value: Any, asked: Asked) -> str | None:
+def _media(node: Any, asked: Asked, *, is_part: bool = False) -> str | None:
     """vLLM judges a part by the members that it has, whatever its `type` says; so does this."""
-    waiting = [(value, False)]
-    while waiting:
-        node, is_part = waiting.pop()
-        if isinstance(node, list):
-            waiting += [(child, is_part) for child in node if isinstance(child, dict | list)]
-        elif isinstance(node, dict):
-            complaint = _medium(node, asked, is_part=is_part) or added_tool(node, asked)
-            if complaint:
+    if isinstance(node, list):
+        for child in node:
+            if isinstance(child, dict | list) and (complaint := _media(child, asked, is_part=is_part)):
                 return complaint
-            waiting += [(node[key], True) for key in ("content", "output") if key in node]
-    return None
+        return None
+    if not isinstance(node, dict):
+        return None
+    if not TELLING_KEYS.isdisjoint(node):
+        complaint = _medium(node, asked, is_part=is_part) or added_tool(node, asked)
+        if complaint:
+            return complaint
+    below = [node[key] for key in ("content", "output") if key in node]
+    return _media(below, asked, is_part=True) if below else None
 
 
 def _medium(node: dict[str, Any], asked: Asked, *, is_part: bool) -> str | None:
     if is_part and node.get("uuid") is not None and "media_uuid" not in asked.allowed:
         return MEDIA_UUID  # of the server's cache, which others have filled
-    if any(node.get(key) is not None for key in EMBEDS_KEYS) and "media_embeds" not in asked.allowed:
+    if "media_embeds" not in asked.allowed and any(
+        key in node and node[key] is not None for key in EMBEDS_KEYS
+    ):
         return MEDIA_EMBEDS
     return None if all(_is_safe(url, asked) for url in _urls(node)) else MEDIA_URL
 
 
-def _urls(node: dict[str, Any]) -> Iterator[Any]:
-    for key in MEDIA_KEYS:
-        medium = node.get(key)
-        yield medium.get("url") if isinstance(medium, dict) else medium
+def _urls(node: dict[str, Any]) -> list[Any]:
+    media = [node[key] for key in MEDIA_KEYS if key in node]
     source = node.get("source")
-    if isinstance(source, dict):
-        yield source.get("url")
+    media += [source] if isinstance(source, dict) else []
+    return [medium.get("url") if isinstance(medium, dict) else medium for medium in media]
 
 
 def _is_safe(url: Any, asked: Asked) -> bool:

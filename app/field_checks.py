@@ -70,16 +70,15 @@ def texts(setting: str) -> Check:
     """A text or a short list of them."""
 
     def check(value: Any, asked: Asked) -> str | None:
+        complaint = entries(value, getattr(asked.settings, setting))
         listed = [value] if isinstance(value, str) else value
-        if not all(isinstance(text, str) and len(text) <= MAX_STOP_CHARS for text in _listed(listed)):
+        if not complaint and not all(
+            isinstance(text, str) and len(text) <= MAX_STOP_CHARS for text in listed
+        ):
             return "has an entry that is no short text"
-        return entries(value, getattr(asked.settings, setting))
+        return complaint
 
     return check
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def biases(value: Any, asked: Asked) -> str | None:

@@ -44,16 +44,12 @@ def constraint(value: Any, asked: Asked) -> str | None:
 
 
 def tools(value: Any, asked: Asked) -> str | None:
-    """Not too many; and a schema that holds for the answer is checked as one."""
+    """Not too many; and those whose schemas hold for the answer are checked as one."""
     complaint = entries(value, asked.settings.max_tools)
     if complaint or not isinstance(value, list):
         return complaint
     is_forced = _is_forced(asked.fields.get("tool_choice"))
-    for tool in value:
-        complaint = _schema(tool, asked) if is_forced or _is_strict(tool) else None
-        if complaint:
-            return complaint
-    return None
+    return _schema([tool for tool in value if is_forced or _is_strict(tool)], asked)
 
 
 def _is_forced(choice: Any) -> bool:
@@ -75,11 +71,13 @@ def added_tool(node: dict[str, Any], asked: Asked) -> str | None:
 
 
 def _schema(value: Any, asked: Asked) -> str | None:
+    if complaint := _size(value, asked):
+        return complaint
     if _has_foreign_reference(value):
         return BAD_REFERENCE
     if "pattern" not in asked.allowed and any(key in REGEX_KEYS for key, _ in _keywords(value)):
         return REGEX
-    return _size(value, asked)
+    return None
 
 
 def _has_foreign_reference(schema: Any) -> bool:
