@@ -74,18 +74,14 @@ CLAUDE_CODE: dict[str, Any] = {
                 {
                     "type": "tool_result",
                     "tool_use_id": "t1",
-                    "content": [
-                        {"type": "text", "text": "See https://example.com/a.png"},
-                        {
-                            "type": "image",
-                            "source": {"type": "base64", "media_type": "image/png", "data": "AA=="},
-                        },
-                    ],
+                    "content": [{"type": "text", "text": "See https://example.com/a.png"}],
                 }
             ],
         },
     ],
 }
+
+SCREENSHOT = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
 
 ORDINARY: list[tuple[str, str, dict[str, Any]]] = [
     *((f"opencode, {name}", CHAT, body) for name, body in OPENCODE.items()),
@@ -95,6 +91,19 @@ ORDINARY: list[tuple[str, str, dict[str, Any]]] = [
         COUNT,
         {name: CLAUDE_CODE[name] for name in ("model", "system", "tools", "messages", "thinking")},
     ),
+    (
+        "claude code, an image in a tool's result",
+        MESSAGES,
+        {
+            "model": "m", "max_tokens": 100,
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "t1", "content": [SCREENSHOT]}],
+                }
+            ],
+        },
+    ),
     ("curl", CHAT, {"model": "m", "messages": QUESTION}),
     (
         "openai sdk, every usual field",
@@ -102,7 +111,7 @@ ORDINARY: list[tuple[str, str, dict[str, Any]]] = [
         {
             "model": "m", "messages": QUESTION, "n": 2, "temperature": 0.7, "top_p": 0.9, "max_tokens": 100,
             "stop": ["\n\n", "END"], "seed": 42, "presence_penalty": 0.5, "frequency_penalty": -0.5,
-            "logprobs": True, "top_logprobs": 5, "logit_bias": {"50256": -100}, "user": "u-1", "store": False,
+            "logprobs": True, "top_logprobs": 5, "logit_bias": {"100": -100}, "user": "u-1", "store": False,
             "metadata": {"a": "b"}, "parallel_tool_calls": False, "service_tier": "auto",
             "reasoning_effort": "low", "stream_options": None, "stream": False,
         },
