@@ -43,6 +43,8 @@ EXPECTED = {
     "MODEL_PATH": "the path of a folder with the model's weights",
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
+    "TRUST_REMOTE_CODE": "true or false",
+    "ALLOW_OLD_VLLM": "true or false",
     "WARM_UP": "true or false",
     "LAUNCHED_AT": "seconds since the epoch",
 }
@@ -86,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
     vllm_extra_args: str = ""
+    trust_remote_code: bool = False
+    allow_old_vllm: bool = False
     warm_up: bool = False
     model_load_seconds: Seconds = 90.0
     launched_at: Annotated[float, Meta(ge=0)] | None = None
