@@ -45,9 +45,6 @@ EXPECTED = {
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
     "ALLOWED_FIELDS": "names of refused fields, separated by commas",
-    "ALLOW_MEDIA_URLS": "true or false",
-    "CACHE_ISOLATION": "true or false",
-    "WARM_UP": "true or false",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
@@ -105,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
     vllm_extra_args: str = ""
+    trust_remote_code: bool = False
+    allow_old_vllm: bool = False
     warm_up: bool = False
     model_load_seconds: Seconds = 90.0
     launched_at: Annotated[float, Meta(ge=0)] | None = None
@@ -214,6 +213,11 @@ def check_key_source(settings: Settings) -> None:
 
 
 def _refusal(name: str, value: str) -> SettingsError:
-    expected = EXPECTED.get(name, CAP_EXPECTED if name.startswith("MAX_") else SECONDS_EXPECTED)
     value = USERINFO.sub("//…@", value[:200])
-    return SettingsError(f"{name}={value!r} is not valid: expected {expected}.")
+    return SettingsError(f"{name}={value!r} is not valid: expected {_expected(name)}.")
+
+
+def _expected(name: str) -> str:
+    if isinstance(getattr(Settings(), name.lower()), bool):
+        return "true or false"
+    return EXPECTED.get(name, CAP_EXPECTED if name.startswith("MAX_") else SECONDS_EXPECTED)
