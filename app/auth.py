@@ -1,5 +1,7 @@
 """The check before every request: is this a route of ours, and may this client use it?"""
 
+import hmac
+import re
 from dataclasses import dataclass, field
 
 from flask import Flask, Request, g, request
@@ -15,6 +17,8 @@ from app.routes import Access, Route, check_host, find_route
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
+CACHE_GROUP = b"vllm-gateway cache group"
+ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}|\[[0-9A-Fa-f.:]+\](?::[0-9]+)?")
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 LACKS_ADMIN = "This API key lacks the scope admin."
 MAKE_ADMIN = "flask --app wsgi keys add --name operator --scope admin"
@@ -34,6 +38,18 @@ class Principal:
     scopes: frozenset[str]
     source: str
     secret: bytes = field(repr=False)
+    cache_group: str | None = None
+
+    @property
+    def cache_salt(self) -> str:
+        """What parts this key's prompts from others' in vLLM's prefix cache, as 64 hex digits.
+
+        Else the time of an answer tells whether somebody has sent the same words before. Keys of one group
+        share: they are one party, and prompts such as OpenCode's need not be read for each of them.
+        """
+        if self.cache_group is not None:
+            return hmac.digest(CACHE_GROUP, self.cache_group.encode(), "sha256").hex()
+        return hmac.digest(self.secret, b"cache_salt", "sha256").hex()
 
 
 def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
@@ -69,7 +85,8 @@ def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     if proxy_hops:
         forwarded = current.headers.get("X-Forwarded-For", "").split(",")
         hops = [hop.strip() for hop in forwarded if hop.strip()]
-        record.peer = hops[-proxy_hops] if len(hops) >= proxy_hops else record.peer
+        if len(hops) >= proxy_hops and ADDRESS.fullmatch(hops[-proxy_hops]):
+            record.peer = hops[-proxy_hops]
     return record
 
 
@@ -90,7 +107,7 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
         raise MissingOrInvalidKey(JWT_HINT if is_jwt else None)
     source = "X-API-Key" if direct else "Authorization"
     secret = bytes.fromhex(record.digest)
-    return Principal(record.name, record.key_id, frozenset(record.scopes), source, secret)
+    return Principal(record.name, record.key_id, frozenset(record.scopes), source, secret, record.cache_group)
 
 
 def read_bearer(value: str) -> str:

@@ -1,7 +1,7 @@
 """The request body: read within its limits, parsed once, forwarded as the bytes that came."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Protocol
 
 import gevent
@@ -16,16 +16,16 @@ from app.errors import (
     RequestTooLarge,
     UnsupportedMediaType,
 )
-from app.strict_json import StrictJsonError, decode_object, has_few_parts, member_span
+from app.strict_json import StrictJsonError, count_values, decode_object, member_spans, most_values
 
 GRACE_SECONDS = 10.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 STEP_BYTES = 64 * 1024
 MAX_CHOICES = 4096
+PAUSE_SECONDS = 0.0005
+VALUES_AT_ONCE = 8192  # what is more is parsed in steps, since all others wait for it
 JSON_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
-TOO_MANY_VALUES = "The request body holds too many values."
-USAGE_WISH = '"stream_options":{"include_usage":true}'
 
 
 class Stream(Protocol):
@@ -112,31 +112,59 @@ def _read_to_end(stream: Stream, limit: int, on_growth: Callable[[int], None] | 
     return bytes(body)
 
 
-def parse_body(raw: bytes) -> RequestBody:
+def parse_body(raw: bytes, max_values: int) -> RequestBody:
     """Parse strictly, and check the fields that the gateway itself relies on.
 
-    Raises InvalidJson, also for so many values that parsing them would keep others waiting, or InvalidField.
+    Raises InvalidJson or InvalidField.
     """
-    if not has_few_parts(raw):
-        raise InvalidJson(TOO_MANY_VALUES)
+    most = most_values(raw)
+    if most > max_values:
+        _check_count(raw, max_values)
     try:
-        fields = decode_object(raw)
-    except StrictJsonError:
-        raise InvalidJson from None
+        fields = decode_object(raw, pause_briefly if most > VALUES_AT_ONCE else None)
+    except StrictJsonError as error:
+        raise InvalidJson(f"{InvalidJson.message.removesuffix('.')}: {error}.") from None
     for name, kind in FIELD_TYPES.items():
         if not isinstance(fields.get(name), kind | None):
             raise InvalidField(f"The field {name} has the wrong type.", param=name)
     return RequestBody(raw, fields)
 
 
-def with_usage_wish(body: RequestBody) -> bytes:
-    """The body asking for a usage event: its own bytes, with that one wish spliced in."""
+def _check_count(raw: bytes, most: int) -> None:
+    for values in count_values(raw):
+        if values > most:
+            raise InvalidJson("The request body has too many values.")
+        pause_briefly()
+
+
+def pause_briefly() -> None:
+    """Let others run, also those that wait for a socket: `sleep(0)` polls them only after fifty turns."""
+    gevent.sleep(PAUSE_SECONDS)
+
+
+def usage_wish(body: RequestBody) -> dict[str, Any]:
+    """The `stream_options` that ask for a usage event, beside what the client asked for.
+
+    Per-event usage would change what the client sees once usage is switched on.
+    """
+    options = dict(body.fields.get("stream_options") or {}, include_usage=True)
+    options.pop("continuous_usage_stats", None)
+    return options
+
+
+def edited(body: RequestBody, drop: Set[str], put: Mapping[str, Any]) -> bytes:
+    """The body without some of its members and with others, each value otherwise byte for byte as it came."""
+    written = {name: msgspec.json.encode(value) for name, value in put.items()}
+    touched = body.fields.keys() & (drop | put.keys())
+    added = [msgspec.json.encode(name) + b":" + written[name] for name in put if name not in touched]
+    if not touched:
+        opening = body.raw.index(b"{") + 1
+        joint = b"," if added and body.fields else b""
+        return body.raw[:opening] + b",".join(added) + joint + body.raw[opening:]
     text = body.raw.decode()
-    if "stream_options" in body.fields:
-        # Per-event usage would change what the client sees once usage is switched on.
-        kept = dict(body.fields["stream_options"] or {}, include_usage=True)
-        kept.pop("continuous_usage_stats", None)
-        start, end = member_span(text, "stream_options")
-        return (text[:start] + msgspec.json.encode(kept).decode() + text[end:]).encode()
-    opening = text.index("{") + 1
-    return (text[:opening] + USAGE_WISH + "," + text[opening:]).encode()
+    for name, start, value, end in member_spans(text):
+        if name in put:
+            added.append(text[start:value].encode() + written[name])
+        elif name not in drop:
+            added.append(text[start:end].encode())
+    return b"{" + b",".join(added) + b"}"

@@ -1,10 +1,11 @@
 """What entrypoint.sh needs of the settings: `python -m app.launch_plan` prints it, each item ended by a NUL.
 
 First how long the gateway may drain, in hundredths of a second; then vLLM's arguments. A socket that an
-earlier vLLM left in their way is removed.
+earlier vLLM left in their way is removed. The argument is the version of vLLM, empty when it is not known.
 """
 
 import os
+import re
 import socket
 import stat
 import sys
@@ -12,6 +13,21 @@ from urllib.parse import urlsplit
 
 from app.settings import SettingsError, server_settings
 from app.vllm_command import vllm_arguments
+
+OLDEST = (0, 32)  # every hole that is known today is closed there
+
+
+def check_version(version: str, *, allow_old: bool) -> None:
+    """Refuse a vLLM with known holes, unless the settings allow it; a build of one's own has no version.
+
+    Raises SettingsError.
+    """
+    known = re.match(r"(\d+)\.(\d+)(?!.*dev)", version)
+    if known is None or allow_old or (int(known[1]), int(known[2])) >= OLDEST:
+        return
+    raise SettingsError(
+        f"vLLM {version} has holes that {'.'.join(map(str, OLDEST))} closed; ALLOW_OLD_VLLM=true starts it."
+    )
 
 
 def clear_socket(base_url: str) -> None:
@@ -34,6 +50,7 @@ def main() -> None:
     """Print the plan, or say in one sentence which setting is wrong."""
     try:
         settings = server_settings()
+        check_version(sys.argv[1], allow_old=settings.allow_old_vllm)
         clear_socket(settings.vllm_base_url)
         plan = [str(round(settings.drain_seconds * 100)), *vllm_arguments(settings)]
     except SettingsError as error:

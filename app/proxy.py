@@ -8,7 +8,8 @@ from flask import Blueprint, Response, current_app, g, request
 
 from app import headers
 from app.answer import Answer
-from app.body import RequestBody, check_declared, parse_body, read_body, with_usage_wish
+from app.auth import Principal
+from app.body import RequestBody, check_declared, edited, parse_body, read_body, usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
 from app.errors import BadRequest
@@ -16,6 +17,7 @@ from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
 from app.load import Load, Share
+from app.policy import Policy
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
 from app.routes import RELAYED, Api, Route
@@ -45,13 +47,14 @@ class Proxy:
         self._upstream = upstream
         self._hold = hold
         self._load = load
+        self._policy = Policy(settings)
 
     def relay(self) -> Response:
         """Read, check, hold, send, and hand the answer to the relay."""
         connection: ClientConnection = request.environ[CONNECTION]
         length = self._check_declared()
         share = connection.keep(self._load.enter())
-        plan = _plan(self._read_body(connection, share, length))
+        plan = self._plan(self._read_body(connection, share, length))
         with connection.watched():
             self._hold.wait()
             limits = self._limits()
@@ -84,9 +87,25 @@ class Proxy:
                 request.environ["wsgi.input"], length, self._settings.max_request_bytes, on_growth
             )
         g.record.bytes_in = len(raw)
-        body = parse_body(raw)
+        body = parse_body(raw, self._settings.max_json_values)
         g.record.model, g.record.is_stream = body.model, body.is_stream
         return body
+
+    def _plan(self, body: RequestBody) -> Plan:
+        route: Route = g.route
+        principal: Principal = g.principal
+        changes = self._policy.review(route.path, body.fields, principal.cache_salt)
+        is_stream = route.streams and body.is_stream
+        asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
+        if asks_usage:
+            changes.put["stream_options"] = usage_wish(body)
+        passed = headers.to_upstream(request.headers, g.record.request_id, principal.secret, has_body=True)
+        choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
+        return Plan(
+            call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),
+            is_stream=is_stream,
+            inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
+        )
 
     def _limits(self) -> Limits:
         now, settings = time.monotonic(), self._settings
@@ -96,19 +115,6 @@ class Proxy:
             idle=settings.stream_idle_timeout_seconds,
             stall=settings.client_stall_timeout_seconds,
         )
-
-
-def _plan(body: RequestBody) -> Plan:
-    route: Route = g.route
-    is_stream = route.streams and body.is_stream
-    asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
-    choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
-    passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=True)
-    return Plan(
-        call=Call(route.method, route.path, passed, with_usage_wish(body) if asks_usage else body.raw),
-        is_stream=is_stream,
-        inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
-    )
 
 
 def _respond(answer: Answer, relay: Relay) -> Response:

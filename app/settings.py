@@ -19,6 +19,7 @@ Project = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{0,62}$")]
 SecretName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
 ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
+Cap = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 USERINFO = re.compile(r"//[^/]*@")
 HOSTNAME = re.compile(r"[\w.:%-]+", re.ASCII)
@@ -45,10 +46,11 @@ EXPECTED = {
     "MODEL_PATH": "the path of a folder with the model's weights",
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
-    "WARM_UP": "true or false",
+    "ALLOWED_FIELDS": "names of refused fields, separated by commas",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
+CAP_EXPECTED = "a whole number from 1 to 2147483647"
 
 
 class SettingsError(Exception):
@@ -80,6 +82,20 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     max_request_bytes: Bytes = 20 * 1024 * 1024
     max_buffered_bytes: Bytes = 256 * 1024 * 1024
     max_concurrent_requests: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    max_json_values: Cap = 150_000
+    max_output_tokens: Cap | None = None
+    max_choices: Cap = 8
+    max_messages: Cap = 10_000
+    max_prompts: Cap = 64
+    max_embedding_inputs: Cap = 2048
+    max_tools: Cap = 512
+    max_schema_bytes: Cap = 64 * 1024
+    max_stop_strings: Cap = 32
+    max_logprobs: Cap = 20
+    max_logit_bias: Cap = 1024
+    allowed_fields: str = ""
+    allow_media_urls: bool = False
+    cache_isolation: bool = True
     upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     log_format: Literal["json", "text"] = "json"
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
@@ -88,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
     vllm_extra_args: str = ""
+    trust_remote_code: bool = False
+    allow_old_vllm: bool = False
     warm_up: bool = False
     model_load_seconds: Seconds = 90.0
     launched_at: Annotated[float, Meta(ge=0)] | None = None
@@ -199,6 +217,11 @@ def check_key_source(settings: Settings) -> None:
 
 
 def _refusal(name: str, value: str) -> SettingsError:
-    expected = EXPECTED.get(name, SECONDS_EXPECTED)
     value = USERINFO.sub("//…@", value[:200])
-    return SettingsError(f"{name}={value!r} is not valid: expected {expected}.")
+    return SettingsError(f"{name}={value!r} is not valid: expected {_expected(name)}.")
+
+
+def _expected(name: str) -> str:
+    if isinstance(getattr(Settings(), name.lower()), bool):
+        return "true or false"
+    return EXPECTED.get(name, CAP_EXPECTED if name.startswith("MAX_") else SECONDS_EXPECTED)

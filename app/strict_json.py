@@ -3,32 +3,37 @@
 import json
 import math
 import re
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NoReturn
 
 import msgspec
 
 MAX_NUMBER_CHARS = 400  # the longest float that Python prints has under 30
-MOST_PARTS = 250_000  # of a client's body: parsing as many takes up to 100 ms, in which nobody else is served
-PART_MARKS = (b'"', b",", b"[", b"{")
-# Counted outside of strings; possessive, so that no text makes it look at a byte twice.
-FEW_PARTS = re.compile(
-    rb'(?:[^",\[{]*+(?:[,\[{]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)){0,%d}+[^",\[{]*+' % MOST_PARTS, re.DOTALL
-)
+CALLS_AT_ONCE = 4096
+MAX_DEPTH = 64  # as in vLLM; the deepest schema of a tool has a dozen
+STEP_BYTES = 32 * 1024
+OUTSIDE = re.compile(rb'[^"]{1,32768}+')
+INSIDE = re.compile(rb'(?:[^"\\]{1,4096}+|\\.){1,256}+', re.DOTALL)
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+Hook = Callable[[Any], Any]
 
 
 class StrictJsonError(ValueError):
     """The text is not JSON, or JSON that two parsers could read differently."""
 
 
-def decode_object(data: bytes) -> dict[str, Any]:
-    """Parse one JSON object in UTF-8.
+def decode_object(data: bytes, pause: Callable[[], None] | None = None) -> dict[str, Any]:
+    """Parse one JSON object in UTF-8, with a `pause` after each few milliseconds of numbers and objects.
 
     Raises StrictJsonError for anything else, and for repeated names, NaN and Infinity, numbers of
-    absurd length or size, lone surrogates, a byte order mark, and nesting beyond Python's recursion limit.
+    absurd length or beyond what a double holds, lone surrogates, a byte order mark, and nesting
+    beyond 64 levels.
     """
     try:
-        value = DECODER.decode(data.decode("utf-8"))
+        decoder = DECODER if pause is None else _paced_decoder(pause)
+        value = decoder.decode(data.decode("utf-8"))
         if SURROGATE_ESCAPE.search(data):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except StrictJsonError:
@@ -37,12 +42,50 @@ def decode_object(data: bytes) -> dict[str, Any]:
         raise StrictJsonError("not valid JSON in UTF-8") from None
     if not isinstance(value, dict):
         raise StrictJsonError("not an object")
+    _check_depth(value)
     return value
 
 
-def has_few_parts(data: bytes) -> bool:
-    """Whether a text has at most `MOST_PARTS` strings, commas and brackets; told without parsing it."""
-    return sum(map(data.count, PART_MARKS)) <= MOST_PARTS or FEW_PARTS.fullmatch(data) is not None
+def most_values(data: bytes) -> int:
+    """At least as many values as the text can have; signs inside of strings count, too."""
+    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def count_values(data: bytes) -> Iterator[int]:
+    """The values that were seen so far, told after each few milliseconds of work; at the end once more.
+
+    Whether the text is JSON at all is for the decoder to say.
+    """
+    position, told, values, in_string = 0, 0, 1, False
+    while position < len(data):
+        if data[position] == ord('"'):
+            in_string = not in_string
+            position += 1
+            continue
+        match = (INSIDE if in_string else OUTSIDE).match(data, position)
+        if match is None:  # a lone backslash at the very end
+            break
+        if not in_string:
+            values += most_values(match[0]) - 1
+        position = match.end()
+        if position - told >= STEP_BYTES:
+            told = position
+            yield values
+    yield values
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in (dict, list)
+        ]
+        if not level:
+            return
+    raise StrictJsonError("nested too deeply")
 
 
 def decode_upstream(data: bytes) -> Any:
@@ -53,21 +96,18 @@ def decode_upstream(data: bytes) -> Any:
         raise StrictJsonError("not valid JSON") from None
 
 
-def member_span(text: str, name: str) -> tuple[int, int]:
-    """Where the value of a top-level member stands in a text that `decode_object` accepted.
-
-    Raises KeyError when there is no such member.
+def member_spans(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """Each top-level member of a text that `decode_object` accepted: its name, where the name begins, where
+    the value begins, and where it ends.
     """
     position = _skip_space(text, 0) + 1
     while text[position := _skip_space(text, position)] != "}":
-        key, position = DECODER.raw_decode(text, _skip_space(text, position))
-        start = _skip_space(text, _skip_space(text, position) + 1)
+        key, after = DECODER.raw_decode(text, position)
+        start = _skip_space(text, _skip_space(text, after) + 1)
         _, end = DECODER.raw_decode(text, start)
-        if key == name:
-            return start, end
+        yield key, position, start, end
         position = _skip_space(text, end)
         position += text[position] == ","
-    raise KeyError(name)
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -97,14 +137,33 @@ def _float(text: str) -> float:
     if len(text) > MAX_NUMBER_CHARS:
         raise StrictJsonError("a number is too long")
     number = float(text)
-    if not math.isfinite(number):
-        raise StrictJsonError("a number is larger than any float")
+    if math.isinf(number):
+        raise StrictJsonError("a number is too large")
     return number
 
 
-DECODER = json.JSONDecoder(
-    object_pairs_hook=_distinct,
-    parse_constant=_refuse_constant,
-    parse_int=_integer,
-    parse_float=_float,
-)
+def _decoder(pace: Callable[[Hook], Hook]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=pace(_distinct),
+        parse_constant=_refuse_constant,
+        parse_int=pace(_integer),
+        parse_float=pace(_float),
+    )
+
+
+def _paced_decoder(pause: Callable[[], None]) -> json.JSONDecoder:
+    """A decoder that lets others run now and then; for one text, since it may be left in the middle of it."""
+    calls = count(1)
+
+    def pace(hook: Hook) -> Hook:
+        def paced(value: Any) -> Any:
+            if next(calls) % CALLS_AT_ONCE == 0:
+                pause()
+            return hook(value)
+
+        return paced
+
+    return _decoder(pace)
+
+
+DECODER = _decoder(lambda hook: hook)

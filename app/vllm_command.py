@@ -5,9 +5,9 @@ import shlex
 from urllib.parse import urlsplit
 
 from app.settings import Settings, SettingsError
+from app.vllm_arguments import NO_MEDIA_DOMAIN, check_extra_arguments
 
 SHUTDOWN_SECONDS = 0  # the gateway's streams have ended by then, and nobody else can reach it
-DECIDED_HERE = frozenset(("--host", "--port", "--uds", "--api-key", "--served-model-name", "--model"))
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Which parsers read a model's tool calls and its thinking, by the model's name without its owner; the first
@@ -55,14 +55,10 @@ def vllm_arguments(settings: Settings) -> list[str]:
     """What follows `python -m vllm.entrypoints.openai.api_server`.
 
     vLLM listens on a Unix socket or on loopback only, under exactly the name that clients use.
-    Raises SettingsError when VLLM_BASE_URL is no such place, or VLLM_EXTRA_ARGS would change it.
+    Raises SettingsError when VLLM_BASE_URL is no such place, or VLLM_EXTRA_ARGS would open it.
     """
     extra = shlex.split(settings.vllm_extra_args)
-    for argument in extra:
-        if argument.split("=", 1)[0].replace("_", "-") in DECIDED_HERE:
-            raise SettingsError(
-                f"VLLM_EXTRA_ARGS may not hold {argument!r}: that is decided by other settings."
-            )
+    check_extra_arguments(extra, trust_remote_code=settings.trust_remote_code)
     tool_call_parser, reasoning_parser = choose_parsers(settings)
     arguments = [
         *("--model", settings.model_path or settings.model_name),
@@ -74,7 +70,12 @@ def vllm_arguments(settings: Settings) -> list[str]:
         "--disable-uvicorn-access-log",  # the gateway writes a line for each request
         *("--fingerprint-mode", "none"),  # else each answer tells vLLM's version
         "--enable-prompt-tokens-details",  # cached tokens in `usage`
+        *("--max-logprobs", str(settings.max_logprobs)),
     ]
+    if not settings.allow_media_urls:
+        arguments += ["--allowed-media-domains", NO_MEDIA_DOMAIN]
+    if settings.trust_remote_code:
+        arguments.append("--trust-remote-code")
     if tool_call_parser:
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", tool_call_parser]
     if reasoning_parser:

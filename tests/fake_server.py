@@ -75,10 +75,14 @@ def main() -> int:
     return 0
 
 
-def write_python(folder: Path) -> Path:
-    """A program for VLLM_PYTHON that runs this module, whatever module it is told to run."""
-    program = folder / "python"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fake_server "$@"\n')
+def write_python(folder: Path, version: str = "") -> Path:
+    """A program for VLLM_PYTHON that runs this module, whatever module it is told to run.
+
+    Code that it is told to run asks for vLLM's version.
+    """
+    program = folder / f"python{version}"
+    answer = f'[ "$2" = -c ] && exec echo "{version}"'
+    program.write_text(f'#!/bin/sh\n{answer}\nexec {sys.executable} -m tests.fake_server "$@"\n')
     program.chmod(0o755)
     return program
 

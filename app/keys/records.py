@@ -16,7 +16,7 @@ MAX_ID_CHARS, MAX_NAME_CHARS = 64, 128
 DEFAULT_SCOPES = ("inference",)
 KNOWN_FIELDS = frozenset(
     ("key", "digest", "id", "scopes", "not_before", "expires", "disabled")
-    + ("created", "ending", "limits", "note", "owner")
+    + ("cache_group", "created", "ending", "limits", "note", "owner")
 )
 GUESSABLE_CHARS = 20  # a shorter key may be one that a person thought up
 TIME = re.compile(r"[12]\d{3}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -44,6 +44,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     not_before: float = 0.0
     expires: float | None = None
     disabled: bool = False
+    cache_group: str | None = None
 
     def is_active(self, now: float) -> bool:
         """Whether the key counts at this wall-clock time."""
@@ -85,6 +86,7 @@ def read_entry(name: str, entry: Any) -> KeyRecord:
         not_before=_read_time(entry, "not_before") or 0.0,
         expires=_read_time(entry, "expires"),
         disabled=entry.get("disabled", False),
+        cache_group=_read_group(entry),
     )
 
 
@@ -112,6 +114,15 @@ def _read_id(entry: dict[str, Any], default: str) -> str:
     if CONTROL.search(key_id) or LOOKS_LIKE_A_KEY.search(key_id):
         raise EntryError("the id looks like a key or has control characters; ids are shown in lists and logs")
     return key_id
+
+
+def _read_group(entry: dict[str, Any]) -> str | None:
+    group = entry.get("cache_group")
+    if group is not None and not (isinstance(group, str) and 0 < len(group) <= MAX_NAME_CHARS):
+        raise EntryError(f"cache_group must be a text of 1 to {MAX_NAME_CHARS} characters")
+    if group is not None and CONTROL.search(group):
+        raise EntryError("cache_group has control characters")
+    return group
 
 
 def _read_digest(entry: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,10 @@ class Served(Gateway):
 
     def __enter__(self) -> "Served":
         self.port = free_port()
+        self.listened: set[tuple[str, int]] = set()  # anywhere, at any time of the start
         self.launch()
         try:
-            wait_until(lambda: self.process.poll() is not None or "Ctrl-C" in self.output(), START_SECONDS)
+            wait_until(self._has_started, START_SECONDS)
             assert self.process.poll() is None, self.output()
         except BaseException:
             self.__exit__()
@@ -62,6 +63,10 @@ class Served(Gateway):
         self.key = str(entry["key"])
         self.url = f"http://127.0.0.1:{self.port}"
         return self
+
+    def _has_started(self) -> bool:
+        self.listened |= self.listening()
+        return self.process.poll() is not None or "Ctrl-C" in self.output()
 
     def output(self) -> str:
         """What a person has seen so far."""
@@ -74,6 +79,15 @@ class Served(Gateway):
     def family(self) -> list[psutil.Process]:
         """Every process below this one."""
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def listening(self) -> set[tuple[str, int]]:
+        """Where any process below this one takes connections, or datagrams, over a network."""
+        places = set()
+        for process in self.family():
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+                found = process.net_connections("inet")
+                places |= {tuple(each.laddr) for each in found if each.laddr and not each.raddr}
+        return places
 
     def open_stream(self, body: dict[str, Any], target: str = "/v1/chat/completions") -> RawClient:
         """A client that has sent its request and read nothing yet."""
@@ -90,16 +104,20 @@ class Served(Gateway):
 
     def ask_vllm(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         """What vLLM answers when it is asked on its own socket."""
-        connection = http.client.HTTPConnection("vllm", timeout=60)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self._socket_path())
-        declared = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else json.dumps(body), declared)
-        answer = connection.getresponse().read()
-        connection.close()
-        return answer
+        return self.vllm_reply(method, path, body)[1]
 
-    def _socket_path(self) -> str:
+    def vllm_reply(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+        """The same, with the status before it."""
+        declared = {} if body is None else {"Content-Type": "application/json"}
+        with closing(http.client.HTTPConnection("vllm", timeout=60)) as connection:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(self.vllm_socket())
+            connection.request(method, path, None if body is None else json.dumps(body), declared)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def vllm_socket(self) -> str:
+        """The path of the socket that vLLM listens on."""
         arguments = self.api_server().cmdline()
         return arguments[arguments.index("--uds") + 1]
 

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from app.vllm_command import DEFAULT_TOOL_CALL_PARSER, FAMILIES
@@ -44,17 +43,6 @@ def test_it_tells_the_phases_of_the_start_with_their_seconds(served: Served) -> 
 
 def test_the_key_file_is_its_owners_alone(served: Served) -> None:
     assert served.keys_file.stat().st_mode & 0o777 == 0o600
-
-
-def test_nothing_listens_beyond_loopback(served: Served) -> None:
-    sessions = {os.getsid(process.pid) for process in served.family()}
-    listening = {
-        connection.laddr.ip
-        for connection in psutil.net_connections("tcp")
-        if connection.status == "LISTEN" and connection.pid and os.getsid(connection.pid) in sessions
-    }
-
-    assert listening == {"127.0.0.1"}
 
 
 def test_curl_streams_a_sentence_with_paris_in_it(served: Served) -> None:

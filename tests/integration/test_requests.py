@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.client_requests import without_salt
 from tests.fake_vllm import FakeVllm
 from tests.gateway import KEY, Gateway
 
@@ -76,7 +77,7 @@ def test_a_chunked_body_is_forwarded_whole(gateway: Gateway, received: Any) -> N
         client.sock.sendall(head + b'7\r\n{"model\r\n6;x=y\r\n": "m"\r\n1\r\n}\r\n0\r\n\r\n')
 
         assert client.read_head() == 200
-        assert received(client.request_id).body == b'{"model": "m"}'
+        assert without_salt(received(client.request_id).body) == b'{"model": "m"}'
         client.read_body()
 
 

@@ -28,6 +28,7 @@ MEASUREMENTS = (
     "rotation",
     "secret_store",
     "look_up",
+    "json_bombs",
 )
 
 

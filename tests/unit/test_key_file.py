@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.keys.errors import KeyFileError
@@ -37,6 +37,7 @@ GOOD = [
     [KEY],
     [{"key": KEY}],
     {"key": KEY, "limits": {"rpm": 5}, "note": "x", "owner": "y", "created": "2026-11-25T10:00:00Z"},
+    {"key": KEY, "cache_group": "team"},
     {"key": KEY, "expires": "2999-01-01T00:00Z", "not_before": "2020-02-29T23:59:59.5+05:30"},
 ]
 
@@ -79,6 +80,12 @@ BAD = [
     *({"key": KEY, "id": ""}, {"key": KEY, "id": 7}, {"key": KEY, "id": KEY}, {"key": KEY, "id": "i" * 65}),
     {"key": KEY, "id": "a\nb"},
     *({"key": KEY, "scopes": "admin"}, {"key": KEY, "scopes": [1]}, {"key": KEY, "disabled": "no"}),
+    *(
+        {"key": KEY, "cache_group": ""},
+        {"key": KEY, "cache_group": 5},
+        {"key": KEY, "cache_group": "a" * 129},
+    ),
+    {"key": KEY, "cache_group": "a\nb"},
     *({"key": KEY, "expires": "tomorrow"}, {"key": KEY, "expires": "2030-01-01T00:00:00"}),
     *({"key": KEY, "expires": "2030-02-30T00:00:00Z"}, {"key": KEY, "not_before": 5}),
 ]
@@ -199,7 +206,19 @@ entries = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["key", "digest", "id", "scopes", "expires", "not_before", "disabled", "limits"])
+            st.sampled_from(
+                [
+                    "key",
+                    "digest",
+                    "id",
+                    "scopes",
+                    "expires",
+                    "not_before",
+                    "disabled",
+                    "limits",
+                    "cache_group",
+                ]
+            )
             | texts,
             inner | st.lists(texts, max_size=2),
             max_size=4,
@@ -227,6 +246,7 @@ def test_any_bytes_are_a_key_file_or_refused_and_no_text_about_them_holds_a_key(
 
 @given(st.dictionaries(texts, entries, min_size=1, max_size=3))
 def test_what_the_gateway_takes_without_a_word_fits_the_schema(content: Any) -> None:
+    assume([] not in content.values())  # a name without a key is nobody, whatever it is called
     try:
         found = parse(content)
     except KeyFileError:

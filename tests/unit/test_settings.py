@@ -48,6 +48,7 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("SECRET_MANAGER_ENDPOINT", "https://a b"),
      ("MODEL_NAME", "-x"), ("MODEL_NAME", "a b"),
      ("MAX_MODEL_LEN", "0"), ("MAX_MODEL_LEN", "32k"), ("WARM_UP", "perhaps"),
+     ("TRUST_REMOTE_CODE", "2"), ("ALLOW_OLD_VLLM", "0.31"),
      ("VLLM_EXTRA_ARGS", "--x 'y"), ("LAUNCHED_AT", "now"), ("GCP_PROJECT", "My Project"),
      ("API_KEYS_SECRET_NAME", "a/b"), ("SECRET_MANAGER_ENDPOINT", "http://secrets.example"),
      ("SECRET_MANAGER_ENDPOINT", "http://[::1"), ("SECRET_MANAGER_ENDPOINT", "https://h:99999"),

@@ -1,5 +1,7 @@
 """Events are cut at blank lines, held back while unfinished, and never changed."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_what_comes_out_early_is_whole_events(events: list[list[bytes]], end: by
 
     for piece in cuts(stream, [size]):
         passed = buffer.feed(piece)
-        assert not passed or passed.endswith((end + end, b"\n\r\n", b"\r\r"))
+        assert re.search(rb"(\A|\n\r?\n|\r\r)[\r\n]*\Z", passed)
 
 
 plain_lines = st.lists(
@@ -75,6 +77,15 @@ def test_the_next_event_waits_behind_a_whole_one() -> None:
 
     assert buffer.feed(b"data: 1\n\ndata: 2\n") == b"data: 1\n\n"
     assert buffer.feed(b"\n") == b"data: 2\n\n"
+
+
+@pytest.mark.parametrize("more", [b"\n", b"\r\n", b"\r", b"\n\n\n"])
+def test_more_blank_lines_behind_an_event_are_not_held_as_an_event(more: bytes) -> None:
+    for pieces in ([b"data: x\n\n" + more], [b"data: x\n\n", more], [b"data: x\n", b"\n" + more]):
+        buffer = EventBuffer()
+
+        assert b"".join(buffer.feed(piece) for piece in pieces) == b"data: x\n\n" + more
+        assert not buffer.is_holding
 
 
 def test_an_event_too_large_to_hold_passes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

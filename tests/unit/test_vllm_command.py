@@ -93,12 +93,25 @@ def test_extra_arguments_come_last_and_keep_their_quotes() -> None:
     assert given[-4:] == ["--hf-overrides", '{"a b": 1}', "--max-model-len", "9"]
 
 
-@pytest.mark.parametrize(
-    "extra", ["--host 0.0.0.0", "--host=0.0.0.0", "--served_model_name x", "--api-key k"]
-)
-def test_extra_arguments_cannot_open_vllm_to_others(extra: str) -> None:
+def test_extra_arguments_cannot_open_vllm_to_others() -> None:
     with pytest.raises(SettingsError, match="VLLM_EXTRA_ARGS"):
-        arguments(vllm_extra_args=extra)
+        arguments(vllm_extra_args="--host 0.0.0.0")
+
+
+def test_the_models_own_code_runs_only_with_the_setting() -> None:
+    assert "--trust-remote-code" in arguments(trust_remote_code=True)
+    assert "--trust-remote-code" not in arguments()
+
+
+def test_media_of_other_hosts_are_fetched_only_where_it_is_allowed() -> None:
+    given = arguments(vllm_extra_args="--allowed-media-domains media.example")
+
+    assert given.index("none/") < given.index("media.example")  # vLLM takes the last
+    assert "none/" not in arguments(allow_media_urls=True)
+
+
+def test_vllm_gives_as_many_log_probabilities_as_may_be_asked_for() -> None:
+    assert value_of("--max-logprobs", arguments(max_logprobs=5)) == "5"
 
 
 def test_the_window_is_what_fits_unless_it_is_set() -> None:
@@ -111,7 +124,6 @@ def test_what_vllm_tells_about_itself_is_switched_off() -> None:
 
     assert {"--disable-fastapi-docs", "--disable-uvicorn-access-log"} <= set(given)
     assert value_of("--fingerprint-mode", given) == "none"
-    assert "--trust-remote-code" not in given
 
 
 def test_vllm_writes_json_where_the_gateway_does() -> None:
