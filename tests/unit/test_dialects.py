@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.broken import BrokenStream, IdleTimeout, ServerShutdown, UpstreamLost
@@ -225,6 +225,8 @@ POOL = [
     st.lists(st.integers(1, 60), min_size=1, max_size=4),
     st.booleans(),
 )
+@example(POOL[0] + b"\n", [1], False)
+@example(POOL[1] + b"\r\n", [1], False)
 def test_the_verdict_on_a_stream_does_not_depend_on_how_it_is_cut(
     stream: bytes, sizes: list[int], drop_usage: bool
 ) -> None:
