@@ -50,6 +50,8 @@ def fuzz(subject: Subject, count: int, seed: int, kinds: list[str]) -> bool:
         say(results[-1].summary())
     findings = [finding for result in results for finding in result.findings]
     findings += subject.aftermath()
+    grown = [f"{size:.0f} MB and then {subject.size_of(pid):.0f}" for pid, size in subject.sizes.items()]
+    say(f"workers: {'; '.join(grown)}")
     for finding in findings[:50]:
         say(f"found: {finding[:2000]}")
     asked, seconds = sum(result.requests for result in results), sum(result.seconds for result in results)

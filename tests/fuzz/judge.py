@@ -34,6 +34,8 @@ def judge(answer: Message, expected: str | None = None) -> list[str]:
         problems.append(f"the connection field {answer.field(b'connection')!r}")
     if status in NEEDED and NEEDED[status] not in names:
         problems.append(f"a {status} without {NEEDED[status].decode()}")
+    if status >= 400 and answer.field(b"content-length") == b"0":
+        problems.append("an error without a body")
     if status >= 400 and answer.body:
         problems += judge_error(answer)
     return problems + judge_verdict(answer, expected)

@@ -71,10 +71,7 @@ class Conversation:
         while True:
             with suppress(Partial):
                 message, rest = read_answer(self.buffer, is_for_head=is_for_head)
-                has_end = (
-                    is_for_head or message.field(b"content-length") or message.field(b"transfer-encoding")
-                )
-                if has_end or self.is_over:
+                if is_for_head or message.has_length or self.is_over:
                     self.buffer = rest
                     return message
             if self.is_over:

@@ -72,6 +72,11 @@ class Subject:
         """From here on the workers may not grow much."""
         self.sizes = resident(self.workers)
 
+    @staticmethod
+    def size_of(pid: int) -> float:
+        """Megabytes of memory of a worker; 0 of one that has ended."""
+        return resident({pid})[pid] if psutil.pid_exists(pid) else 0.0
+
     def aftermath(self) -> list[str]:
         """What is wrong with the gateway itself after all that."""
         if self.gateway.worker_pids() != self.workers:

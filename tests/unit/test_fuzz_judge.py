@@ -54,6 +54,7 @@ def test_nothing_is_found_in_a_good_answer(good: Message) -> None:
         (answer(200, {}, connection="upgrade"), "the connection field b'upgrade'"),
         (answer(401, ERROR), "a 401 without www-authenticate"),
         (answer(405, ERROR), "a 405 without allow"),
+        (answer(400), "an error without a body"),
         (answer(400, "<html>"), "an error that tells about the host"),
         (answer(400, {"error": {**ERROR["error"], "message": "see /tmp/x"}}), "an error that tells about"),
         (answer(400, {"error": {**ERROR["error"], "message": "not 500"}}), "an error text with digits"),
