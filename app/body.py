@@ -1,6 +1,7 @@
 """The request body: read within its limits, parsed once, forwarded as the bytes that came."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -85,13 +86,12 @@ def read_body(
 ) -> bytes:
     """Read the whole body; a chunked one has `length` None. `on_growth` hears how much has come.
 
-    The body may take 10 s and then a second for each 64 KiB. Raises RequestTimeout, RequestTooLarge
-    for a chunked body over `limit`, BadRequest for broken framing or a client that stopped half-way.
+    The body may take 10 s, and a second more for each 64 KiB that have come. Raises RequestTimeout,
+    RequestTooLarge for a chunked body over `limit`, BadRequest for broken framing or a client that
+    stopped half-way.
     """
-    allowed = GRACE_SECONDS + (limit if length is None else length) / SLOWEST_BYTES_PER_SECOND
     try:
-        with gevent.Timeout(allowed, RequestTimeout()):
-            body = _read_to_end(stream, limit, on_growth)
+        body = _read_to_end(stream, limit, on_growth)
     except (ParseException, OSError) as error:
         raise BadRequest from error
     if length is not None and len(body) != length:
@@ -101,14 +101,20 @@ def read_body(
 
 def _read_to_end(stream: Stream, limit: int, on_growth: Callable[[int], None] | None) -> bytes:
     body = bytearray()
-    # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
-    while data := stream.read(min(STEP_BYTES, limit + 1 - len(body))):
+    started = time.monotonic()
+    while data := _read_step(stream, limit - len(body), started + len(body) / SLOWEST_BYTES_PER_SECOND):
         if on_growth is not None:
             on_growth(len(data))
         body += data
         if len(body) > limit:
             raise RequestTooLarge
     return bytes(body)
+
+
+def _read_step(stream: Stream, room: int, earned: float) -> bytes:
+    # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
+    with gevent.Timeout(max(0.001, earned + GRACE_SECONDS - time.monotonic()), RequestTimeout()):
+        return stream.read(min(STEP_BYTES, room + 1))
 
 
 def parse_body(raw: bytes) -> RequestBody:

@@ -55,6 +55,7 @@ class ClientConnection:
     def wait_for_request(self, seconds: float) -> bool:
         """Wait for the first byte of a request; False when none came in time."""
         if self.buffer.buf.tell():
+            gevent.sleep(0)  # else a client that sends ahead would have the event loop to itself
             return True
         patience = gevent.Timeout.start_new(seconds)
         try:
@@ -140,6 +141,7 @@ class ClientConnection:
 
     def end_request(self) -> None:
         """The request is over: what was kept for it ends with it."""
+        self._expects_continue = False
         while self._held:
             self._held.pop().close()
 

@@ -17,7 +17,7 @@ SPELLINGS = [
     "/V1/chat/completions", "/v1/Chat/Completions", "/v1/chat%2Fcompletions", "/%76%31/models",
     "/v1/chat/completions;x=1", "/v1/chat/completions#/x", "/v1/chat/completions%00",
     "/v1/chat/completions%20", "/v1/chat\\completions", "/./v1/models", "/v1/./models",
-    "http://gateway/v1/models", "http://evil/v1/models", "/v1/chat/completions/batch",
+    "http://gateway/v1/models", "/v1/chat/completions/batch",
     "/v1/load_lora_adapter", "/abort_requests", "/inference/v1/generate", "/healthz", "/health/",
     "/health/../pause", "/admin/reload-keys/", "/admin/../pause", "/tokenize/../pause",
 ]  # fmt: skip
