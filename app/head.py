@@ -34,7 +34,7 @@ MAX_LENGTH_DIGITS = 19  # 2**63 has as many; what is longer is no length of anyt
 MAX_CHUNKS = 100_000
 CHUNKS_AT_A_TIME = 256  # a few milliseconds, in which the event loop stands still
 STRAY = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")  # half a line end
-LAST_READ_BYTES = 8 * 1024 + 1  # what gunicorn reads at once, and a CR before it
+READ_BYTES = 8 * 1024  # at once, by gunicorn; some of it may be behind the head
 BODY_METHODS = ("POST", "PUT", "PATCH")
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
     LimitRequestLine: TargetTooLong,
@@ -61,8 +61,8 @@ class Head(Request):
         try:
             super().__init__(cfg, unreader, peer, number)
         except (ParseException, NoMoreData, GatewayError) as cause:
-            if not self._has_begun:  # at most an empty line, which some clients send behind a body
-                raise StopIteration from None
+            if not (self._has_begun or isinstance(cause, ParseException)):
+                raise StopIteration from None  # at most an empty line, which some clients send behind a body
             error = cause if isinstance(cause, GatewayError) else REFUSALS.get(type(cause), BadRequest)()
             line = (self.method, self.uri or "") if self._has_line else (None, "")
             raise HeadRefused(error, *line) from cause
@@ -77,11 +77,12 @@ class Head(Request):
         """The first line takes its share of what the head may have."""
         super().parse_request_line(line_bytes)
         self._has_line = True
-        self.max_buffer_headers = MAX_HEAD_BYTES - len(line_bytes)
+        self._room = MAX_HEAD_BYTES - len(line_bytes + b"\r\n" + b"\r\n\r\n")
+        self.max_buffer_headers = self._room + READ_BYTES
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
         """All lines count: gunicorn counts only the fields that it keeps."""
-        if len(data) > self.max_buffer_headers or data.count(b"\r\n") >= self.limit_request_fields:
+        if len(data) > self._room or data.count(b"\r\n") >= self.limit_request_fields:
             raise LimitRequestHeaders("too many or too long fields")
         return super().parse_headers(data, from_trailer)
 
@@ -142,5 +143,5 @@ class HeadParser(RequestParser):
 
 def check_line_ends(data: bytearray) -> None:
     """Refuse a CR or LF that stands alone in what is no body; only what was read last is looked at."""
-    if STRAY.search(data, max(0, len(data) - LAST_READ_BYTES)):
+    if STRAY.search(data, max(0, len(data) - READ_BYTES - 1)):
         raise InvalidHeader("a line that does not end with CRLF")
