@@ -33,7 +33,8 @@ FIRST_LINES = (
 PROMPT = '{"model":"m","messages":[{"role":"user","content":"~ ~"}]}'
 BODIES = (
     PROMPT, PROMPT.replace('"m",', '"m","stream":true,'), '{"model":"m","~":', '{"model":"m","stream":"~"}',
-    '"~"', '{"~":1,"~":2}', '{"model":["~"]}', '{"model":"m","user":"~\\ud800"}', '{"stream_options":"~"}', "~",
+    '"~"', '{"~":1,"~":2}',
+    '{"model":["~"]}', '{"model":"m","user":"~\\ud800"}', '{"stream_options":"~"}', "~",
 )  # fmt: skip
 CHUNKS = (PROMPT + "\r\n", "1;~=~\r\nx\r\n~\r\n", "2\r\n{}\r\n0\r\n~: ~\r\n~\r\n\r\n", "~\r\n", "1\r\n~\r\n")
 
