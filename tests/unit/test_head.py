@@ -1,5 +1,6 @@
 """A head, and the framing of its body: one verdict however the bytes come, and none beyond the limits."""
 
+import gevent
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import ParseException
@@ -15,7 +16,7 @@ from app.errors import (
     RequestTooLarge,
     TargetTooLong,
 )
-from app.head import MAX_CHUNKS, MAX_HEAD_BYTES, ChunkReader, Head, HeadRefused
+from app.head import CHUNKS_AT_A_TIME, MAX_CHUNKS, MAX_HEAD_BYTES, ChunkReader, Head, HeadRefused
 
 CONFIG = Config()
 for _name, _value in (("limit_request_fields", 100), ("http_parser", "python"), ("header_map", "drop")):
@@ -195,3 +196,18 @@ def test_a_body_is_not_made_of_dust() -> None:
     assert read_chunks(most) == b"x" * (MAX_CHUNKS - 1)
     with pytest.raises(BadRequest):
         read_chunks(b"1\r\nx\r\n" + most)
+
+
+def test_others_have_their_turn_while_a_body_of_many_chunks_is_read() -> None:
+    turns: list[int] = []
+
+    def take_turns() -> None:
+        while True:
+            turns.append(1)
+            gevent.sleep(0)
+
+    other = gevent.spawn(take_turns)
+    read_chunks(b"1\r\nx\r\n" * 10 * CHUNKS_AT_A_TIME + b"0\r\n\r\n")
+    other.kill()
+
+    assert len(turns) >= 9
