@@ -31,7 +31,10 @@ CROWDED = 0.9  # of worker_connections
 EXTRA_CONNECTIONS = 100  # beyond them: probes are answered there, everything else is told to come back
 EXTRA_HEAD_SECONDS = 1.0
 
-CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
+CLIENT_LEFT = (
+    *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH),
+)
 
 
 class GatewayWorker(GeventWorker):

@@ -13,8 +13,8 @@ from tests.client import RawClient
 from tests.fake_vllm import FakeVllm, FakeVllmThread
 from tests.gateway import KEYS_OF_TESTS, Gateway
 from tests.oracle import check_error_shape
-from tests.raw_framing import FRAMINGS
-from tests.raw_requests import GOOD, HEADS, Raw
+from tests.raw_framing import CHUNKED, FRAMINGS
+from tests.raw_requests import GOOD, HEADS, Raw, request
 
 PATIENCE = 3.0  # seconds for all of one case: no limit of the gateway is waited for
 HEAD_SECONDS = 10.0
@@ -135,7 +135,14 @@ SLOW = {
     "no body": GOOD[: GOOD.index(b"\r\n\r\n") + 4],
     "a second head": GOOD + GOOD[:30],
 }
-TRICKLED = {"a head": b"GET / HTTP/1.1\r\nHost: g\r\nX: ", "a second head": GOOD + b"GET / HTTP/1.1\r\nX: "}
+TRICKLED = {
+    "a head": b"GET / HTTP/1.1\r\nHost: g\r\nX: ",
+    "a second head": GOOD + b"GET / HTTP/1.1\r\nX: ",
+    "a body": request(b"Content-Length: 99"),
+    "a chunk": request(CHUNKED, body=b"fff\r\n"),
+    "the extension of a chunk": request(CHUNKED, body=b"1;"),
+    "a trailer": request(CHUNKED, body=b"0\r\nX: "),
+}
 
 
 def wait_for_408(edge: Edge, data: bytes, trickle: bool) -> float:
