@@ -93,7 +93,8 @@ class Head(Request):
             raise InvalidHeader("TRANSFER-ENCODING")
         if any(len(length) > MAX_LENGTH_DIGITS for length in lengths):
             raise InvalidHeader("CONTENT-LENGTH")
-        self._may_hide_body = self.method in BODY_METHODS and not (codings or lengths)
+        is_empty = not codings and not any(length.strip("0") for length in lengths)
+        self._may_hide_body = is_empty and self.method in BODY_METHODS
         super().set_body_reader()
         if codings:
             self.body = Body(ChunkReader(self, self.unreader))

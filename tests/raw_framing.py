@@ -63,12 +63,16 @@ LENGTHS = [
         b"Content-Length:13", b"Content-Length: \t 13 \t ", b"CONTENT-LENGTH: 13", b"Content-Length: 0013",
         b"Content_Length: 5\r\n" + LENGTH,
     )),
-    # Without a length there may be a body all the same: whatever comes behind is no request.
+    # Where a body is usual and none is declared there may be one all the same: what follows is no request.
     answered("no length, a body", request(body=BODY), 400),
     answered("no length, a request for a body", request(body=SMUGGLED), 400),
     answered("a length with an underscore", request(b"Content_Length: 13", body=BODY), 400),
     answered("more than its length", request(LENGTH, body=BODY + b"G\r\n"), 200, 400, contacts=1),
-    answered("a length of zero and a body", request(b"Content-Length: 0", body=BODY + b"\r\n\r\n"), 400, 400),
+    answered("a length of zero and a body", request(b"Content-Length: 0", body=BODY), 400),
+    answered("a length of zeros and a request", request(b"Content-Length: 000", body=SMUGGLED), 400),
+    answered("no length, a route of ours", request(first=b"POST /health/live" + V) + SMUGGLED, 405),
+    answered("a length of zero and a PUT, a request",
+             request(b"Content-Length: 0", first=b"PUT /nothing" + V) + SMUGGLED, 404),
 ]  # fmt: skip
 
 CODINGS = [

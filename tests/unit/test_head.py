@@ -143,13 +143,14 @@ def test_a_refusal_knows_the_first_line_only_where_that_was_right(
 @pytest.mark.parametrize(
     ("fields", "closes"),
     [
-        (b"Connection: close\r\nContent-Length: 0\r\n", True),
-        (b"Connection: x , CLOSE\r\nContent-Length: 0\r\n", True),
-        (b"Connection: x\r\nConnection: close\r\nContent-Length: 0\r\n", True),
-        (b"Connection: keep-alive, close\r\nContent-Length: 0\r\n", True),
-        (b"Connection: closed\r\nContent-Length: 0\r\n", False),
-        (b"Content-Length: 0\r\n", False),
+        (b"Connection: close\r\nContent-Length: 5\r\n", True),
+        (b"Connection: x , CLOSE\r\nContent-Length: 5\r\n", True),
+        (b"Connection: x\r\nConnection: close\r\nContent-Length: 5\r\n", True),
+        (b"Connection: keep-alive, close\r\nContent-Length: 5\r\n", True),
+        (b"Connection: closed\r\nContent-Length: 5\r\n", False),
+        (b"Content-Length: 5\r\n", False),
         (b"Transfer-Encoding: chunked\r\n", False),
+        (b"Content-Length: 0\r\n", True),
         (b"", True),
     ],
 )
