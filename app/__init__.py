@@ -9,6 +9,7 @@ from app import admin, auth, health, models, proxy
 from app.commands import write_opencode_config
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
+from app.headers import OURS
 from app.hold import Hold
 from app.instance import INSTANCE, Instance
 from app.keys.commands import keys as key_commands
@@ -17,6 +18,7 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
+from app.relay import Relay
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
@@ -66,7 +68,7 @@ def _register_answers(app: Flask) -> None:
     app.register_error_handler(HTTPException, lambda _error: _render(RouteNotFound()))
     app.register_error_handler(MemoryError, _render_exhaustion)
     app.register_error_handler(Exception, _render_defect)
-    app.after_request(_add_request_id)
+    app.after_request(_add_fields)
 
 
 def _render(error: GatewayError) -> Response:
@@ -87,6 +89,8 @@ def _render_exhaustion(_error: MemoryError) -> Response:
     return _render(Overloaded())
 
 
-def _add_request_id(response: Response) -> Response:
+def _add_fields(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.record.request_id
+    if not isinstance(response.response, Relay):
+        response.headers.update(OURS)
     return response

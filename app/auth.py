@@ -12,7 +12,7 @@ from app.keys.records import KeyRecord
 from app.keys.ring import Ring
 from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
-from app.routes import Access, Route, check_host, find_route
+from app.routes import Access, Route, check_authority, check_host, find_route
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
@@ -56,8 +56,10 @@ def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) 
     @app.before_request
     def check_request() -> None:
         record = open_record(request, proxy_hops)
-        check_host(request.environ.get("HTTP_HOST"), required=_needs_host(request))
-        route = find_route(request.method, request.environ["RAW_URI"])
+        host, target = request.environ.get("HTTP_HOST"), request.environ["RAW_URI"]
+        check_host(host, required=_needs_host(request))
+        check_authority(target, host)
+        route = find_route(request.method, target)
         g.route, record.route = route, route.path
         if route.access is Access.PUBLIC:
             return

@@ -12,6 +12,7 @@ from gevent.hub import get_hub
 from gunicorn import util
 
 from app.broken import ClientGone
+from app.turns import give_turn
 
 READ, WRITE = 1, 2  # libev's event flags
 READ_AHEAD_BYTES = 64 * 1024
@@ -55,6 +56,7 @@ class ClientConnection:
     def wait_for_request(self, seconds: float) -> bool:
         """Wait for the first byte of a request; False when none came in time."""
         if self.buffer.buf.tell():
+            give_turn()  # else a client that sends ahead would have the event loop to itself
             return True
         patience = gevent.Timeout.start_new(seconds)
         try:
@@ -140,6 +142,7 @@ class ClientConnection:
 
     def end_request(self) -> None:
         """The request is over: what was kept for it ends with it."""
+        self._expects_continue = False
         while self._held:
             self._held.pop().close()
 

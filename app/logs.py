@@ -7,11 +7,14 @@ import uuid
 from typing import Any
 
 import msgspec
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from app.usage import Usage
 
 MAX_VALUE_CHARS = 200
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What moves a terminal's cursor, ends a line, turns the direction of text or is no character at all.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
     *("phase", "seconds", "reason", "lost", "problems"),
@@ -83,9 +86,24 @@ def log_request(record: RequestRecord) -> None:
     """Write the request's one line; probes that went well, or came during the start, only at debug level."""
     route = record.route or ""
     is_probe = route == "/health/startup" or (route.startswith("/health") and record.status < 500)
-    level = logging.DEBUG if is_probe else logging.INFO
+    level = logging.DEBUG if is_probe and record.outcome == "complete" else logging.INFO
     if request_log.isEnabledFor(level):
         request_log.log(level, "request", extra=record.fields())
+
+
+def replace(unwanted: re.Pattern[str], value: Any) -> Any:
+    """The value with a `?` for each unwanted character, also within lists."""
+    if isinstance(value, str):
+        return unwanted.sub("?", value)
+    return [replace(unwanted, item) for item in value] if isinstance(value, list) else value
+
+
+class JsonFormatter(MsgspecFormatter):
+    """A line for programs: JSON, which lone surrogates cannot be written in."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields as they are written."""
+        return {name: replace(SURROGATE, value) for name, value in log_data.items()}
 
 
 class TextFormatter(logging.Formatter):
@@ -94,14 +112,14 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows where there is one."""
         line = super().format(record)
-        values = [getattr(record, name, None) for name in TEXT_FIELDS]
+        values = [replace(CONTROL, getattr(record, name, None)) for name in TEXT_FIELDS]
         return " ".join([line, *(str(value) for value in values if value not in (None, []))])
 
 
 def logging_config(log_format: str) -> dict[str, Any]:
     """The dictConfig for the master and the workers: every line to stdout in one format."""
     as_json = {
-        "()": "pythonjsonlogger.msgspec.MsgspecFormatter",
+        "()": "app.logs.JsonFormatter",
         "fmt": "%(levelname)s %(name)s %(message)s",
         "rename_fields": {"levelname": "severity", "name": "logger"},
         "timestamp": "time",

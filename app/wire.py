@@ -14,14 +14,17 @@ from gunicorn.http import wsgi
 from app.broken import ClientGone, IdleTimeout
 from app.connection import ClientConnection
 from app.error_body import render_error
-from app.errors import GatewayError, UpstreamTimeout
+from app.errors import BadRequest, GatewayError, RequestTimeout, UpstreamTimeout
+from app.headers import OURS
 from app.instance import INSTANCE
 from app.logs import RequestRecord, log_request
 from app.relay import GONE, Relay
+from app.routes import speaks_anthropic
 
 SEND_SECONDS = 60.0  # for an answer that is not relayed
 CLIENT_CLOSED_REQUEST = 499
 SILENCES = (UpstreamTimeout.code, IdleTimeout.code)  # outcomes that make one doubt the upstream
+MALFORMED = (BadRequest.code, RequestTimeout.code)  # nobody knows where behind these a next request begins
 CONNECTION, RECORD = "gateway.connection", "gateway.record"  # keys of the WSGI environ
 log = logging.getLogger("gateway.wire")
 
@@ -89,6 +92,8 @@ class Exchange:
         try:
             body = application(self._environ, self._response.start_response)
             self._record.status = self._response.status_code or 0
+            if self._record.outcome in MALFORMED:
+                self._response.force_close()
             return self._send(body)
         except ClientGone:
             self._record.outcome = GONE
@@ -99,7 +104,7 @@ class Exchange:
             raise
         except Exception:
             log.exception("request failed", extra={"request_id": self._record.request_id})
-            send_error(self._connection, GatewayError(), self._record)
+            send_error(self._connection, GatewayError(), self._record, self._request.uri)
             return False
         finally:
             self._connection.end_request()
@@ -113,8 +118,7 @@ class Exchange:
         content = b"".join(body)
         self._record.bytes_out = len(content)
         head = self._response.take_head()
-        with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
-            self._connection.sock.sendall(head if self._request.method == "HEAD" else head + content)
+        send_all(self._connection, head if self._request.method == "HEAD" else head + content)
         return not self._response.should_close()
 
     def _relay(self, relay: Relay) -> bool:
@@ -127,9 +131,15 @@ class Exchange:
         return False
 
 
-def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord) -> None:
+def send_all(connection: ClientConnection, data: bytes) -> None:
+    """Send an answer that is not relayed. Raises OSError, also where the client takes it too slowly."""
+    with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
+        connection.sock.sendall(data)
+
+
+def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord, target: str) -> None:
     """Answer outside of any WSGI call, and note it in the record; the connection must end."""
-    content = render_error(error)
+    content = render_error(error, anthropic=speaks_anthropic(target))
     record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
     fields = {
         "Date": util.http_date(),
@@ -137,8 +147,10 @@ def send_error(connection: ClientConnection, error: GatewayError, record: Reques
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
         "X-Request-Id": record.request_id,
+        **OURS,
         **error.headers(),
     }
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
-    connection.sock.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    send_all(connection, head if record.method == "HEAD" else head + content)

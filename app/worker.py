@@ -10,29 +10,14 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gunicorn.http.errors import (
-    ExpectationFailed as UnmetExpectation,
-)
-from gunicorn.http.errors import (
-    LimitRequestHeaders,
-    LimitRequestLine,
-    NoMoreData,
-    ParseException,
-)
-from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.connection import ClientConnection
-from app.errors import (
-    BadRequest,
-    ExpectationFailed,
-    GatewayError,
-    HeadersTooLarge,
-    RequestTimeout,
-    TargetTooLong,
-)
+from app.errors import RequestTimeout
+from app.head import HeadParser, HeadRefused
 from app.instance import INSTANCE
 from app.logs import RequestRecord, log_request
+from app.routes import known_path
 from app.settings import Settings
 from app.unavailable import Draining
 from app.wire import Exchange, send_error
@@ -46,12 +31,10 @@ CROWDED = 0.9  # of worker_connections
 EXTRA_CONNECTIONS = 100  # beyond them: probes are answered there, everything else is told to come back
 EXTRA_HEAD_SECONDS = 1.0
 
-CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
-REFUSALS: dict[type[Exception], type[GatewayError]] = {
-    LimitRequestLine: TargetTooLong,
-    LimitRequestHeaders: HeadersTooLarge,
-    UnmetExpectation: ExpectationFailed,
-}
+CLIENT_LEFT = (
+    *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH),
+)
 
 
 class GatewayWorker(GeventWorker):
@@ -157,7 +140,8 @@ class GatewayWorker(GeventWorker):
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until either side is done with it."""
         client.setblocking(True)
-        parser = RequestParser(self.cfg, client, addr)
+        addr = addr if isinstance(addr, tuple) else ""  # what a Unix socket's peer calls itself tells nothing
+        parser = HeadParser(self.cfg, client, addr)
         connection = ClientConnection(client, parser.unreader)
         self._connections.add(connection)
         self._make_room()
@@ -180,9 +164,7 @@ class GatewayWorker(GeventWorker):
             for connection in sorted(idle, key=lambda c: c.idle_since)[:1]:
                 connection.shut_reading()
 
-    def _serve_next(
-        self, connection: ClientConnection, parser: RequestParser, listener: Any, addr: Any
-    ) -> bool:
+    def _serve_next(self, connection: ClientConnection, parser: HeadParser, listener: Any, addr: Any) -> bool:
         """Serve one request; whether the connection can carry another."""
         is_first = parser.req_count == 0
         head_seconds = EXTRA_HEAD_SECONDS if connection.is_extra else HEAD_SECONDS
@@ -194,19 +176,19 @@ class GatewayWorker(GeventWorker):
                 request = next(parser)
             exchange = Exchange(request, connection, (listener, addr), self.cfg)
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
-        except (NoMoreData, StopIteration):
+        except StopIteration:
             return False
-        except (ParseException, GatewayError) as error:
-            self._refuse(connection, addr, error)
+        except HeadRefused as refusal:
+            self._refuse(connection, addr, refusal)
             return False
         finally:
             connection.is_busy = False
 
-    def _refuse(self, connection: ClientConnection, addr: Any, cause: Exception) -> None:
+    def _refuse(self, connection: ClientConnection, addr: Any, refusal: HeadRefused) -> None:
         """Answer a request that never became one, in the shape of every other error."""
-        error = cause if isinstance(cause, GatewayError) else REFUSALS.get(type(cause), BadRequest)()
-        record = RequestRecord(peer=addr[0] if addr else None)
+        record = RequestRecord(peer=addr[0] if addr else None, method=refusal.method)
+        record.route = known_path(refusal.target)
         try:
-            send_error(connection, error, record)
+            send_error(connection, refusal.error, record, refusal.target)
         finally:
             log_request(record)
