@@ -15,6 +15,7 @@ DOCKERFILES := $(wildcard Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows)
 RUFF_HAS := B104,B108 # as S104 and S108, with the reasons of what it lets pass
 SBOM := build/sbom.json
+LISTED := .venv-gateway/bin/python
 
 # What is not a secret is told by rules, not by a list of findings, which would only grow: a made-up key counts up, or
 # its line says `pragma: allowlist secret`. The names of variables are ruff's to look at; locks hold digests alone.
@@ -65,7 +66,7 @@ audit: dev audit-tools ## known vulnerabilities of what is locked; by hand, ever
 sbom: gateway-alone audit-tools ## what the gateway consists of, as CycloneDX: build/sbom.json
 	@mkdir -p $(dir $(SBOM))
 	$(AUDIT)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
-	  --output-format JSON --output-file $(SBOM) .venv-gateway/bin/python
+	  --output-format JSON --output-file $(SBOM) $(LISTED)
 
 measure: dev ## what the gateway promises, in figures; about seven minutes
 	$(BIN)/python -m tests.measure
