@@ -57,15 +57,15 @@ def test_an_insecure_call_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "key",
     [
-        "vgw_G8MW0XT4_" + "PGtCKqyTyYQuSFuhxNibPATWIJ1Lhc2R8lkd",
-        "ghp_" + "x9Y8z7W6v5U4t3S2r1Q0p9O8n7M6l5K4j3H2",
+        "vgw_G8MW0XT4_PGtCKqyTyYQuSFuhxNibPATWIJ1Lhc2R8lkd",  # pragma: allowlist secret
+        "ghp_x9Y8z7W6v5U4t3S2r1Q0p9O8n7M6l5K4j3H2",  # pragma: allowlist secret
     ],
     ids=["ours", "github"],
 )
-def test_a_key_in_a_file_is_found(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "bad.py").write_text(f'KEY = "{kind}"\n')
+def test_a_key_in_a_file_is_found(tmp_path: Path, key: str) -> None:
+    (tmp_path / "bad.py").write_text(f'KEY = "{key}"\n')
     seen = look_at(tmp_path, TEXTS="bad.py")
 
     assert seen.returncode != 0
