@@ -4,6 +4,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -37,7 +38,7 @@ class Response(wsgi.Response):
         """Status line and connection fields; the server does not introduce itself."""
         lines = [
             f"HTTP/1.1 {self.status}\r\n",
-            f"Date: {util.http_date()}\r\n",
+            f"Date: {http_date(int(time.time()))}\r\n",
             f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
         ]
         return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
@@ -55,6 +56,12 @@ def has_unread_body(request: Any) -> bool:
     return bool(getattr(reader, "length", 0)) or getattr(reader, "parser", None) is not None
 
 
+@lru_cache(maxsize=1)
+def http_date(seconds: int) -> str:
+    """The date of that second; a flood asks for it more often than it changes."""
+    return str(util.http_date(seconds))
+
+
 def note_byte() -> None:
     """The upstream sends: it does not hang."""
     INSTANCE.set("byte_at", time.monotonic())
@@ -70,6 +77,7 @@ class Exchange:
         self._connection = connection
         self._request = request
         self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
+        connection.record = self._record
         # gunicorn would consent at once; our consent waits for the checks that need no body.
         if request._expected_100_continue:
             request._expected_100_continue = False
@@ -111,6 +119,8 @@ class Exchange:
         if isinstance(body, Relay):
             return self._relay(body)
         content = b"".join(body)
+        if self._connection.is_last:
+            self._response.force_close()
         self._record.bytes_out = len(content)
         head = self._response.take_head()
         with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
@@ -132,7 +142,7 @@ def send_error(connection: ClientConnection, error: GatewayError, record: Reques
     content = render_error(error)
     record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
     fields = {
-        "Date": util.http_date(),
+        "Date": http_date(int(time.time())),
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
