@@ -17,8 +17,9 @@ from app.connection import ClientConnection
 from app.error_body import render_error
 from app.errors import GatewayError, UpstreamTimeout
 from app.instance import INSTANCE
-from app.logs import RequestRecord, log_request
+from app.logs import RequestRecord
 from app.relay import GONE, Relay
+from app.request_log import RequestLog
 
 SEND_SECONDS = 60.0  # for an answer that is not relayed
 CLIENT_CLOSED_REQUEST = 499
@@ -71,11 +72,17 @@ class Exchange:
     """One request: from its parsed head to the end of its answer and its line in the log."""
 
     def __init__(
-        self, request: Any, connection: ClientConnection, addresses: tuple[Any, Any], cfg: Any
+        self,
+        request: Any,
+        connection: ClientConnection,
+        addresses: tuple[Any, Any],
+        cfg: Any,
+        request_log: RequestLog,
     ) -> None:
         listener, peer = addresses
         self._connection = connection
         self._request = request
+        self._log = request_log
         self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
         connection.record = self._record
         # gunicorn would consent at once; our consent waits for the checks that need no body.
@@ -113,7 +120,7 @@ class Exchange:
             self._connection.end_request()
             if self._record.outcome in SILENCES and not INSTANCE.get("suspected_since"):
                 INSTANCE.set("suspected_since", time.monotonic())
-            log_request(self._record)
+            self._log.write(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
         if isinstance(body, Relay):

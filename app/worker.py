@@ -33,7 +33,8 @@ from app.errors import (
     TargetTooLong,
 )
 from app.instance import INSTANCE
-from app.logs import RequestRecord, log_request
+from app.logs import RequestRecord
+from app.request_log import RequestLog
 from app.settings import Settings
 from app.unavailable import Draining
 from app.wire import Exchange, send_error
@@ -76,11 +77,17 @@ class GatewayWorker(GeventWorker):
             self._retire(servers)
         if INSTANCE.is_draining:
             self._drain()
+        self._log().tell(is_last=True)
 
     def _settings(self) -> Settings:
         application: Any = self.wsgi
         settings: Settings = application.extensions["settings"]
         return settings
+
+    def _log(self) -> RequestLog:
+        application: Any = self.wsgi
+        log: RequestLog = application.extensions["request_log"]
+        return log
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(True)
@@ -132,6 +139,7 @@ class GatewayWorker(GeventWorker):
 
     def _beat(self) -> None:
         """Show the master that this worker lives, write kept log lines, notice when the master is gone."""
+        self._log().tell()
         for output in logging.getLogger().handlers:
             output.flush()
         if os.getppid() == self.ppid:
@@ -183,7 +191,7 @@ class GatewayWorker(GeventWorker):
             with gevent.Timeout(head_seconds, RequestTimeout()):
                 request = next(parser)
             connection.is_crowded = self._crowd.is_crowded
-            exchange = Exchange(request, connection, (listener, addr), self.cfg)
+            exchange = Exchange(request, connection, (listener, addr), self.cfg, self._log())
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
         except (NoMoreData, StopIteration):
             return False
@@ -200,4 +208,4 @@ class GatewayWorker(GeventWorker):
         try:
             send_error(connection, error, record)
         finally:
-            log_request(record)
+            self._log().write(record)
