@@ -21,6 +21,7 @@ from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
+from app.throttle import WrongKeys
 from app.unavailable import Overloaded
 from app.upstream import Upstream
 from app.watch import UpstreamWatch
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
-    auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
+    auth.init_app(app, keys, instance, WrongKeys(), settings.trusted_proxy_hops)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
