@@ -33,7 +33,7 @@ check: dev ## format, lint, types
 	$(BIN)/mypy
 	$(BIN)/shellcheck entrypoint.sh .ci/run
 
-measure: dev ## what the gateway promises, in figures; about seven minutes
+measure: dev ## what the gateway promises, in figures; about nine minutes
 	$(BIN)/python -m tests.measure
 
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60

@@ -61,6 +61,11 @@ class ClientConnection:
         """Whether the last request came with a valid key."""
         return self.record is not None and self.record.key_name is not None
 
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether the request that runs can be ended at this moment."""
+        return self._interrupt is not None
+
     def wait_for_request(self, seconds: float) -> bool:
         """Wait for the first byte of a request; False when none came in time."""
         if self.buffer.buf.tell():

@@ -65,8 +65,8 @@ class Crowd:
 
 
 def _may_go(connection: ClientConnection, before: float) -> bool:
-    """Idle between two requests, or slow with one that has no key."""
+    """Idle between two requests, or with one that has no key and is slow or kept back."""
     if connection.is_last or (connection.is_busy and connection.has_key):
         return False
     is_idle = connection.has_served and not connection.is_busy
-    return is_idle or connection.idle_since < before
+    return is_idle or connection.is_stoppable or connection.idle_since < before

@@ -18,7 +18,7 @@ from app.logs import RequestRecord
 PER_MINUTE = 60  # of one address, and as many at once
 MAX_ADDRESSES = 10_000  # then the one that was not heard of for longest is forgotten
 DELAY_SECONDS = 0.3
-MAX_DELAYED = 200
+ANSWERS_PER_SECOND = 400  # that were kept back; the more of them wait, the longer each does
 NOBODY = "unknown"
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+", re.ASCII)  # some proxies add the port
 
@@ -45,14 +45,14 @@ class WrongKeys:
 
     def _keep_back(self, connection: ClientConnection) -> None:
         """Wait for a moment; less, or not at all, when others need the place."""
-        if connection.is_crowded or self._delayed >= MAX_DELAYED:
+        if connection.is_crowded:
             connection.is_last = True
             return
         self._delayed += 1
         try:
             # Whoever ends the wait early wants the answer to be over, not another answer.
             with suppress(ClientGone, GatewayError), connection.watched():
-                sleep(DELAY_SECONDS)
+                sleep(max(DELAY_SECONDS, self._delayed / ANSWERS_PER_SECOND))
         finally:
             self._delayed -= 1
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.connection import ClientConnection
 from app.logs import RequestRecord
-from app.throttle import DELAY_SECONDS, MAX_ADDRESSES, MAX_DELAYED, NOBODY, PER_MINUTE, WrongKeys, address_of
+from app.throttle import DELAY_SECONDS, MAX_ADDRESSES, NOBODY, PER_MINUTE, WrongKeys, address_of
 from app.unavailable import Draining
 from tests.unit.conftest import Clock
 
@@ -211,26 +211,28 @@ def test_a_connection_that_has_to_make_room_is_answered_at_once(used_up: WrongKe
     assert client.connection.is_last
 
 
-def test_no_more_than_two_hundred_answers_are_kept_back(
+def test_the_more_answers_are_kept_back_the_longer(
     used_up: WrongKeys, clients: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.throttle.DELAY_SECONDS", 30)  # longer than this takes on any machine
-    *some, one_too_many = clients(MAX_DELAYED + 1)
-    waiting = [client.send_wrong(used_up) for client in some]
+    monkeypatch.setattr("app.throttle.ANSWERS_PER_SECOND", 10)
+    began = gevent.get_hub().loop.now()
 
-    assert one_too_many.send_wrong(used_up).dead
-    assert one_too_many.connection.is_last
-    assert not any(greenlet.dead for greenlet in waiting)
-    gevent.killall(waiting)
+    gevent.joinall([client.send_wrong(used_up) for client in clients(6)])
+
+    assert gevent.get_hub().loop.now() - began >= 0.6
 
 
-def test_the_places_of_answers_that_were_kept_back_are_free_again(used_up: WrongKeys, clients: Any) -> None:
-    *some, another = clients(MAX_DELAYED + 1)
+def test_answers_that_were_given_make_the_next_wait_no_longer(
+    used_up: WrongKeys, clients: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *some, another = clients(100)
     gevent.joinall([client.send_wrong(used_up) for client in some])
+    monkeypatch.setattr("app.throttle.ANSWERS_PER_SECOND", 5)
+    began = gevent.get_hub().loop.now()
 
-    another.send_wrong(used_up)
+    another.send_wrong(used_up).get()
 
-    assert not another.connection.is_last
+    assert gevent.get_hub().loop.now() - began < len(some) / 5
 
 
 def test_in_a_crowd_no_answer_is_kept_back(used_up: WrongKeys, clients: Any) -> None:
