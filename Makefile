@@ -68,7 +68,7 @@ sbom: gateway-alone audit-tools ## what the gateway consists of, as CycloneDX: b
 	$(AUDIT)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-format JSON --output-file $(SBOM) $(LISTED)
 
-measure: dev ## what the gateway promises, in figures; about seven minutes
+measure: dev ## what the gateway promises, in figures; about ten minutes
 	$(BIN)/python -m tests.measure
 
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60

@@ -25,7 +25,7 @@ try:
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
-RESERVED_FILES = 300  # the extra connections, pooled ones, the process's own
+RESERVED_FILES = 400  # the extra connections, those that close, pooled ones, the process's own
 
 
 def raise_file_limit() -> int:

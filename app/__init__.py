@@ -19,9 +19,11 @@ from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
 from app.relay import Relay
+from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
+from app.throttle import WrongKeys
 from app.unavailable import Overloaded
 from app.upstream import Upstream
 from app.watch import UpstreamWatch
@@ -50,11 +52,12 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         key_refresh=KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
         monitor=Monitor(settings, upstream, watch, startup),
         load=load,
+        request_log=RequestLog(),
         proxy=proxy.Proxy(settings, upstream, hold, load),
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
-    auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
+    auth.init_app(app, keys, instance, WrongKeys(), settings.trusted_proxy_hops)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
@@ -74,9 +77,7 @@ def _register_answers(app: Flask) -> None:
 def _render(error: GatewayError) -> Response:
     g.record.outcome = error.code
     content = render_error(error, anthropic=speaks_anthropic(request.environ["RAW_URI"]))
-    response = Response(content, status=error.status, content_type="application/json")
-    response.headers.update(error.headers())
-    return response
+    return Response(content, error.status, error.headers(), content_type="application/json")
 
 
 def _render_defect(error: Exception) -> Response:

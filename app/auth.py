@@ -13,6 +13,7 @@ from app.keys.ring import Ring
 from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
 from app.routes import Access, Route, check_authority, check_host, find_route
+from app.throttle import WrongKeys
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
@@ -50,7 +51,9 @@ class Principal:
         return hmac.digest(self.secret, b"cache_salt", "sha256").hex()
 
 
-def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
+def init_app(
+    app: Flask, keys: SharedKeys, instance: Instance, wrong_keys: WrongKeys, proxy_hops: int
+) -> None:
     """Run the check before each request of the app."""
 
     @app.before_request
@@ -65,12 +68,17 @@ def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) 
             return
         if instance.is_draining:
             raise Draining
-        if CONNECTION in request.environ and request.environ[CONNECTION].is_extra:
+        connection = request.environ.get(CONNECTION)
+        if connection is not None and connection.is_extra:
             raise Overloaded
         if not keys.are_loaded:
             raise KeysUnavailable
         ring = keys.ring
-        g.principal = find_principal(request.headers, ring)
+        try:
+            g.principal = find_principal(request.headers, ring)
+        except MissingOrInvalidKey:
+            wrong_keys.note(record, request.remote_addr, connection)
+            raise
         record.key_name, record.key_id = g.principal.name, g.principal.key_id
         record.key_source = g.principal.source
         keys.note_use(g.principal.secret)

@@ -1,4 +1,4 @@
-"""Log lines: one for each request at its end, and the server's own, all in one format."""
+"""What a line of the log holds: what is known of a request at its end; and one format for all lines."""
 
 import logging
 import re
@@ -20,8 +20,8 @@ TEXT_FIELDS = (
     *("phase", "seconds", "reason", "lost", "problems"),
     *("added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
+    *("count", "statuses", "noisiest"),
 )
-request_log = logging.getLogger("gateway.request")
 
 
 class RequestRecord(msgspec.Struct):
@@ -40,6 +40,7 @@ class RequestRecord(msgspec.Struct):
     is_stream: bool = False
     status: int = 0
     outcome: str = "complete"
+    throttled: str | None = None  # the address that has sent too many wrong keys
     bytes_in: int = 0
     bytes_out: int = 0
     first_byte_at: float | None = None
@@ -80,15 +81,6 @@ def _milliseconds(seconds: float) -> float:
 def clean(value: str | None) -> str | None:
     """A client's text made safe for a line of log: control characters out, length bounded."""
     return None if value is None else CONTROL.sub("?", value[:MAX_VALUE_CHARS])
-
-
-def log_request(record: RequestRecord) -> None:
-    """Write the request's one line; probes that went well, or came during the start, only at debug level."""
-    route = record.route or ""
-    is_probe = route == "/health/startup" or (route.startswith("/health") and record.status < 500)
-    level = logging.DEBUG if is_probe and record.outcome == "complete" else logging.INFO
-    if request_log.isEnabledFor(level):
-        request_log.log(level, "request", extra=record.fields())
 
 
 def replace(unwanted: re.Pattern[str], value: Any) -> Any:

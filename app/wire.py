@@ -4,6 +4,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -17,8 +18,9 @@ from app.error_body import render_error
 from app.errors import BadRequest, GatewayError, RequestTimeout, UpstreamTimeout
 from app.headers import OURS
 from app.instance import INSTANCE
-from app.logs import RequestRecord, log_request
+from app.logs import RequestRecord
 from app.relay import GONE, Relay
+from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 
 SEND_SECONDS = 60.0  # for an answer that is not relayed
@@ -40,7 +42,7 @@ class Response(wsgi.Response):
         """Status line and connection fields; the server does not introduce itself."""
         lines = [
             f"HTTP/1.1 {self.status}\r\n",
-            f"Date: {util.http_date()}\r\n",
+            f"Date: {http_date(int(time.time()))}\r\n",
             f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
         ]
         return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
@@ -58,6 +60,12 @@ def has_unread_body(request: Any) -> bool:
     return bool(getattr(reader, "length", 0)) or getattr(reader, "parser", None) is not None
 
 
+@lru_cache(maxsize=1)
+def http_date(seconds: int) -> str:
+    """The date of that second; a flood asks for it more often than it changes."""
+    return str(util.http_date(seconds))
+
+
 def note_byte() -> None:
     """The upstream sends: it does not hang."""
     INSTANCE.set("byte_at", time.monotonic())
@@ -67,12 +75,19 @@ class Exchange:
     """One request: from its parsed head to the end of its answer and its line in the log."""
 
     def __init__(
-        self, request: Any, connection: ClientConnection, addresses: tuple[Any, Any], cfg: Any
+        self,
+        request: Any,
+        connection: ClientConnection,
+        addresses: tuple[Any, Any],
+        cfg: Any,
+        request_log: RequestLog,
     ) -> None:
         listener, peer = addresses
         self._connection = connection
         self._request = request
+        self._log = request_log
         self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
+        connection.record = self._record
         # gunicorn would consent at once; our consent waits for the checks that need no body.
         if request._expected_100_continue:
             request._expected_100_continue = False
@@ -110,12 +125,14 @@ class Exchange:
             self._connection.end_request()
             if self._record.outcome in SILENCES and not INSTANCE.get("suspected_since"):
                 INSTANCE.set("suspected_since", time.monotonic())
-            log_request(self._record)
+            self._log.write(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
         if isinstance(body, Relay):
             return self._relay(body)
         content = b"".join(body)
+        if self._connection.is_last:
+            self._response.force_close()
         self._record.bytes_out = len(content)
         head = self._response.take_head()
         send_all(self._connection, head if self._request.method == "HEAD" else head + content)
@@ -142,7 +159,7 @@ def send_error(connection: ClientConnection, error: GatewayError, record: Reques
     content = render_error(error, anthropic=speaks_anthropic(target))
     record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
     fields = {
-        "Date": util.http_date(),
+        "Date": http_date(int(time.time())),
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
