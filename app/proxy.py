@@ -93,17 +93,16 @@ class Proxy:
         route: Route = g.route
         principal: Principal = g.principal
         changes = self._policy.review(route.path, body.fields, principal.cache_salt)
-        asks_usage = route.api in USAGE_APIS and body.is_stream and not body.wants_usage
+        is_stream = route.streams and body.is_stream
+        asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
         if asks_usage:
             changes.put["stream_options"] = usage_wish(body)
         passed = headers.to_upstream(request.headers, g.record.request_id, principal.secret, has_body=True)
         choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         return Plan(
             call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),
-            is_stream=body.is_stream,
-            inspector=choose_inspector(
-                route.api, streamed=body.is_stream, choices=choices, drop_usage=asks_usage
-            ),
+            is_stream=is_stream,
+            inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
         )
 
     def _limits(self) -> Limits:

@@ -30,22 +30,26 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one target; `path` is also the upstream's path where it is relayed."""
+    """One method on one target; `path` is also the upstream's path where it is relayed.
+
+    A route that knows no streams answers whole, whatever `stream` says in the request.
+    """
 
     method: str
     path: str
     access: Access
     api: Api = Api.OTHER
+    streams: bool = False
 
 
 MODEL_PREFIX = "/v1/models/"
 MODEL_ROUTE = Route("GET", MODEL_PREFIX + "{id}", Access.INFERENCE)
 
 RELAYED = (
-    Route("POST", "/v1/chat/completions", Access.INFERENCE, Api.CHAT),
-    Route("POST", "/v1/completions", Access.INFERENCE, Api.COMPLETIONS),
-    Route("POST", "/v1/responses", Access.INFERENCE, Api.RESPONSES),
-    Route("POST", "/v1/messages", Access.INFERENCE, Api.MESSAGES),
+    Route("POST", "/v1/chat/completions", Access.INFERENCE, Api.CHAT, streams=True),
+    Route("POST", "/v1/completions", Access.INFERENCE, Api.COMPLETIONS, streams=True),
+    Route("POST", "/v1/responses", Access.INFERENCE, Api.RESPONSES, streams=True),
+    Route("POST", "/v1/messages", Access.INFERENCE, Api.MESSAGES, streams=True),
     Route("POST", "/v1/messages/count_tokens", Access.INFERENCE, Api.MESSAGES),
     Route("POST", "/v1/embeddings", Access.INFERENCE),
     Route("POST", "/tokenize", Access.INFERENCE),

@@ -22,6 +22,8 @@ Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 Cap = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 USERINFO = re.compile(r"//[^/]*@")
+HOSTNAME = re.compile(r"[\w.:%-]+", re.ASCII)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them without a word
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
 
@@ -152,7 +154,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 def _check_alone(name: str, value: str) -> None:
     try:
         msgspec.convert({name: value}, Settings, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for bytes that are no UTF-8
         raise _refusal(name, value) from None
 
 
@@ -163,18 +165,20 @@ def _split(name: str, url: str) -> SplitResult:
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         raise _refusal(name, url) from None
-    if not port_is_valid or parts.query or parts.fragment or "@" in parts.netloc:
+    is_more = parts.query or parts.fragment or "@" in parts.netloc or CONTROL.search(url)
+    if not port_is_valid or is_more:
         raise _refusal(name, url)
     return parts
 
 
 def _is_server(parts: SplitResult) -> bool:
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+    has_name = HOSTNAME.fullmatch(parts.hostname or "") is not None
+    return parts.scheme in ("http", "https") and has_name and parts.path in ("", "/")
 
 
 def _check_upstream(url: str) -> None:
     parts = _split("VLLM_BASE_URL", url)
-    fits = 1 < len(parts.path.encode()) <= MAX_SOCKET_PATH_BYTES
+    fits = 1 < len(os.fsencode(parts.path)) <= MAX_SOCKET_PATH_BYTES
     is_socket = parts.scheme == "unix" and not parts.netloc and fits
     if not (is_socket or _is_server(parts)):
         raise _refusal("VLLM_BASE_URL", url)

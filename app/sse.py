@@ -24,6 +24,8 @@ class EventBuffer:
         end = len(data)
         if not data.endswith(b"\n\n"):
             end = _last_boundary(self._tail + data) - len(self._tail)
+            if self._is_between(end) and not data[max(0, end) :].strip(b"\r\n"):
+                end = len(data)  # more blank lines are no event that could be unfinished
         if end <= 0:
             self._hold(data)
             return self.flush() if self._size > MAX_HELD_BYTES else b""
@@ -37,6 +39,10 @@ class EventBuffer:
     def is_holding(self) -> bool:
         """Whether the last event is unfinished."""
         return self._size > 0
+
+    def _is_between(self, end: int) -> bool:
+        """Whether no event has begun before what follows `end`."""
+        return end > 0 or not (self._size or self.is_mid_event)
 
     def _hold(self, data: bytes) -> None:
         self._parts.append(data)

@@ -1,5 +1,6 @@
 """What the scripted stand-in for vLLM answers: its script, its events and its plain bodies."""
 
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -134,9 +135,11 @@ def completions_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     """What vLLM streams for a text completion; the last event of text carries the reason."""
     base = {"id": "cmpl-1", "object": "text_completion", "created": 1763800000, "model": asked.get("model")}
     events = []
-    for number in range(script.events):
+    prompts = asked.get("prompt")
+    several = len(prompts) if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else 1
+    for index, number in itertools.product(range((asked.get("n") or 1) * several), range(script.events)):
         reason = script.finish_reason if number == script.events - 1 else None
-        choice = {"index": 0, "text": word_of(number, script), "logprobs": None, "finish_reason": reason}
+        choice = {"index": index, "text": word_of(number, script), "logprobs": None, "finish_reason": reason}
         events.append(data_event({**base, "choices": [choice]}, script))
     if (asked.get("stream_options") or {}).get("include_usage"):
         usage = usage_of(asked, script)
@@ -188,6 +191,7 @@ def responses_events(asked: dict[str, Any], script: Script) -> list[bytes]:
 
 
 API_EVENTS = {
+    "/v1/chat/completions": chat_events,
     "/v1/completions": completions_events,
     "/v1/messages": messages_events,
     "/v1/responses": responses_events,

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_answers import API_EVENTS, WORDS, Script, chat_events, models
+from tests.fake_answers import API_EVENTS, WORDS, Script, models
 from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
@@ -121,18 +121,22 @@ class FakeVllm:
         await writer.drain()
         reset(writer)
 
+    def script_for(self, asked: dict[str, Any]) -> Script:
+        """What the request wants done."""
+        return Script(**{**self.defaults, **asked.get("fake", {})})
+
     async def _complete(self, request: Received, writer: asyncio.StreamWriter) -> None:
         asked = request.json()
-        script = Script(**{**self.defaults, **asked.get("fake", {})})
+        script = self.script_for(asked)
         await asyncio.sleep(script.before_head)
         out = Output(writer, script, request.sent, self.extra_head_line)
         if script.raw is not None:
             await out.raw(script.raw)
-        elif script.body is not None or not asked.get("stream"):
+        elif script.body is not None or not asked.get("stream") or request.target not in API_EVENTS:
             body = script.body or json.dumps(plain_answer(request.target, asked, script))
             await out.plain(body.encode(script.encoding))
         else:
-            await out.stream(API_EVENTS.get(request.target, chat_events)(asked, script))
+            await out.stream(API_EVENTS[request.target](asked, script))
 
 
 async def wait_for_end(reader: asyncio.StreamReader) -> None:
@@ -184,8 +188,13 @@ ROUTES = frozenset(
 class FakeVllmThread:
     """The fake on a free port (or a Unix socket), in a thread of this process."""
 
-    def __init__(self, socket_path: str | None = None, tls: ssl.SSLContext | None = None) -> None:
-        self.fake = FakeVllm()
+    def __init__(
+        self,
+        socket_path: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        fake: FakeVllm | None = None,
+    ) -> None:
+        self.fake = fake or FakeVllm()
         self._tls = tls
         self.port = 0
         self._socket_path = socket_path

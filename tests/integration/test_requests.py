@@ -85,9 +85,11 @@ def test_a_chunked_body_is_forwarded_whole(gateway: Gateway, received: Any) -> N
     "body",
     [
         b"", b"[]", b"null", b"{", b'{"a":1}x', b'{"n":1,"n":2}', b'{"x":{"a":1,"a":2}}',
-        b'{"temperature":NaN}', b'{"temperature":-Infinity}', b'{"user":"\\ud800"}',
+        b'{"temperature":NaN}', b'{"temperature":-Infinity}', b'{"temperature":-1e999}',
+        b'{"user":"\\ud800"}',
         b'\xef\xbb\xbf{"model":"m"}', b'{"model":"\xff"}', b'{"n":' + b"9" * 5000 + b"}",
-        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", '{"model":"m"}'.encode("utf-16"),
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'{"a":[' + b"0," * 250_000 + b"0]}",
+        '{"model":"m"}'.encode("utf-16"),
     ],
 )  # fmt: skip
 def test_a_body_that_could_be_read_in_two_ways_is_a_400(

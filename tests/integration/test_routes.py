@@ -106,6 +106,13 @@ def test_every_relayed_route_reaches_exactly_its_own_path(gateway: Gateway, rece
     assert received(reply.request_id).target == route.path
 
 
+@pytest.mark.parametrize("route", [r for r in RELAYED if not r.streams], ids=lambda route: route.path)
+def test_a_route_without_streams_answers_whole_whatever_stream_says(gateway: Gateway, route) -> None:
+    reply = gateway.post(route.path, {"model": "m", "stream": True})
+
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+
+
 def test_every_route_of_the_table_is_known_to_flask(gateway: Gateway) -> None:
     for route in OWN:
         reply = gateway.request(route.method, route.path, headers={"X-API-Key": KEY})

@@ -59,3 +59,49 @@ def test_an_identity_token_alone_gets_a_hint() -> None:
 )
 def test_a_bearer_token_is_read(value: str, token: str) -> None:
     assert read_bearer(value) == token
+
+
+tokens = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=20)
+blanks = st.text(" \t", max_size=3)
+
+
+@given(st.text(max_size=9), st.sampled_from(["", " ", "\t", "  "]), tokens, blanks, blanks)
+def test_only_what_stands_behind_the_word_bearer_is_a_token(
+    scheme: str, gap: str, token: str, before: str, behind: str
+) -> None:
+    value = before + scheme + gap + token + behind
+    words = value.strip(" \t").split(" ", 1)
+
+    is_bearer = len(words) == 2 and words[0].lower() == "bearer"
+    assert read_bearer(value) == (words[1].strip(" \t") if is_bearer else "")
+
+
+@given(st.sampled_from(["bearer", "Bearer", "BEARER", "bEARER"]), tokens, blanks, blanks)
+def test_a_token_is_found_however_it_is_spelled(scheme: str, token: str, before: str, behind: str) -> None:
+    assert read_bearer(f"{before}{scheme} {before}{token}{behind}") == token.strip(" \t")
+
+
+KNOWN = {"key-a": "a", "key-b": "b", "schl\u00c3\u00bcssel": "ü"}  # as WSGI gives the last
+held = st.sampled_from([None, "", *KNOWN, "key-c"])
+
+
+@given(held, held, blanks)
+def test_every_pair_of_credentials_has_one_verdict(
+    direct: str | None, bearer: str | None, blank: str
+) -> None:
+    headers = Headers()
+    if direct is not None:
+        headers["X-API-Key"] = blank + direct + blank
+    if bearer is not None:
+        headers["Authorization"] = f"Bearer {blank}{bearer}"
+    by_direct, by_bearer = KNOWN.get(direct or ""), KNOWN.get(bearer or "")
+    wanted = by_direct if direct else by_bearer
+
+    if by_direct and by_bearer and by_direct != by_bearer:
+        with pytest.raises(AmbiguousCredentials):
+            find_principal(headers, RING)
+    elif wanted is None:
+        with pytest.raises(MissingOrInvalidKey):
+            find_principal(headers, RING)
+    else:
+        assert find_principal(headers, RING).name == wanted

@@ -5,11 +5,13 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.broken import BrokenStream, IdleTimeout, ServerShutdown, UpstreamLost
 from app.dialects import ChatInspector, Inspector, MessagesInspector, ResponsesInspector
+from app.inspector import CompletionInspector
+from app.sse import split_events
 from app.usage import Usage
 from tests.fake_answers import Script, chat_events, completion, messages_events, responses_events
 from tests.unit.test_framing import cuts
@@ -198,3 +200,43 @@ def test_any_json_in_an_event_is_survived(text: str) -> None:
         ResponsesInspector(),
     ):
         run(inspector, b"data: " + text.encode() + b"\n\n")
+
+
+POOL = [
+    *(b"".join(made(ASKED, Script())) for made in (chat_events, messages_events, responses_events)),
+    *chat_events(ASKED, Script(events=1)),
+    *messages_events(ASKED, Script(events=1)),
+    *responses_events(ASKED, Script(events=1)),
+    *chat_events({**ASKED, "n": 2}, Script(events=0, finish_reason="repetition")),
+    *chat_events(ASKED, Script(events=0, finish_reason="abort")),
+    b'data: {"error": {"message": "x"}}\n\n',
+    b'data: {"type": "error", "error": {}}\r\n\r\n',
+    b'data: {"choices": "usage", "finish_reason": []}\n\n',
+    b'event: x\ndata: {"usage":\ndata: {}}\n\n',
+    b"data: [DONE] \r\r",
+    b": [DONE]\n\n",
+    b'data: {"half of an event',
+    b"\n",
+]
+
+
+@given(
+    st.lists(st.sampled_from(POOL), max_size=8).map(b"".join),
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    st.booleans(),
+)
+@example(POOL[0] + b"\n", [1], False)
+@example(POOL[1] + b"\r\n", [1], False)
+def test_the_verdict_on_a_stream_does_not_depend_on_how_it_is_cut(
+    stream: bytes, sizes: list[int], drop_usage: bool
+) -> None:
+    def made() -> list[Inspector]:
+        chat = ChatInspector(choices=1, drop_usage=drop_usage)
+        return [chat, MessagesInspector(), ResponsesInspector(), CompletionInspector()]
+
+    for whole, cut in zip(made(), made(), strict=True):
+        passed = run(whole, stream, (len(stream) or 1,)), run(cut, stream, tuple(sizes))
+        # A blank line more may stay with a dropped event, or pass before it.
+        told = [[event.strip(b"\r\n") for event in split_events(each)] for each in passed]
+        assert [*filter(None, told[0])] == [*filter(None, told[1])]
+        assert (type(whole.failure), whole.usage) == (type(cut.failure), cut.usage)

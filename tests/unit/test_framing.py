@@ -1,11 +1,14 @@
 """Body framings: whatever way the bytes are cut, the body comes out the same, or not at all."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.broken import UpstreamLost
 from app.framing import LAST_CHUNK, ChunkedDecoder, CloseDecoder, LengthDecoder, encode_chunk
+from tests.fuzz.reading import Broken, Partial, read_chunks
 
 pieces = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 
@@ -156,3 +159,19 @@ def test_a_close_before_the_first_byte_is_no_body() -> None:
 def test_nothing_is_no_chunk() -> None:
     assert encode_chunk(b"") == b""
     assert encode_chunk(b"x" * 16) == b"10\r\n" + b"x" * 16 + b"\r\n"
+
+
+@given(near_chunks | spelled_chunks().map(lambda spelled: spelled[1]))
+def test_whatever_is_a_chunked_body_by_the_letter_is_read_as_that_body(wire: bytes) -> None:
+    decoder = ChunkedDecoder()
+    try:
+        body, rest = read_chunks(wire)
+    except Partial:
+        with suppress(UpstreamLost):
+            decoder.feed(wire)
+        assert not decoder.done
+    except Broken:
+        return  # a client may be laxer about extensions and trailers, which it drops
+    else:
+        assert decoder.feed(wire) == body
+        assert (decoder.done, decoder.surplus) == (True, bool(rest))

@@ -1,9 +1,11 @@
 """Header fields cross by rule, each way."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from app.headers import SAFE_TYPE, to_client, to_upstream
+from app.headers import PASSED_DOWN, SAFE_TYPE, UNBUFFERED, to_client, to_upstream
 
 STAY_BEHIND = [
     *(
@@ -100,3 +102,58 @@ def test_meaningful_fields_pass_with_their_repetitions() -> None:
     assert to_client(fields, is_stream=False) == [*fields, *SAFE_TYPE.items()]
     assert ("Cache-Control", "no-cache, no-transform") in to_client(fields, is_stream=True)
     assert ("Cache-Control", "private") not in to_client(fields, is_stream=True)
+
+
+field_names = st.sampled_from(
+    [
+        "Accept",
+        "anthropic-version",
+        "traceparent",
+        "X-Session-ID",
+        "Authorization",
+        "X-API-Key",
+        "Cookie",
+        "Host",
+    ]
+    + [
+        "Connection",
+        "X-Forwarded-For",
+        "Content-Length",
+        "Set-Cookie",
+        "X-A",
+        "x-b",
+        "Content-Type",
+        "bad name",
+    ]
+)
+field_values = st.text(st.characters(max_codepoint=255), max_size=12) | st.sampled_from(["x-a", "close, X-B"])
+fields = st.lists(st.tuples(field_names, field_values), max_size=8)
+MAY_GO_UP = {"Accept", "anthropic-version", "anthropic-beta", "traceparent", "X-Session-ID"}
+
+
+@given(fields)
+def test_whatever_a_client_sends_only_safe_values_of_named_fields_go_up(sent: list[tuple[str, str]]) -> None:
+    client = Headers()
+    for name, value in sent:
+        client.add(name, value.replace("\r", "").replace("\n", ""))
+
+    passed = to_upstream(client, "req_1", b"s", has_body=False)
+
+    assert passed.keys() - {"X-Request-Id"} <= MAY_GO_UP & set(client.keys())
+    assert all(value.isascii() and value.isprintable() for value in passed.values())
+    assert passed.get("X-Session-ID") is None or passed["X-Session-ID"] != client["X-Session-ID"]
+
+
+@given(fields, st.booleans())
+def test_whatever_an_upstream_sends_safe_fields_pass_in_their_order(
+    sent: list[tuple[str, str]], is_stream: bool
+) -> None:
+    passed = to_client(sent, is_stream=is_stream)
+
+    added = (*SAFE_TYPE.items(), *UNBUFFERED.items())
+    kept = [field for field in passed if field not in added]
+    waiting = iter(sent)
+    assert all(field in waiting for field in kept)
+    for name, value in kept:
+        assert PASSED_DOWN.fullmatch(name)
+        assert not set(value) & {"\r", "\n", "\0"}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.keys.errors import KeyFileError
 from app.keys.key_file import MAX_FILE_BYTES, parse_key_file
-from app.keys.records import digest_of
+from app.keys.records import digest_of, read_time
 from app.keys.ring import Ring
 
 KEY = "sk-unit-0123456789abcdef"
@@ -258,3 +259,42 @@ def test_what_the_schema_is_for_it_refuses(entry: Any) -> None:
     is_for_dates_only = entry == {"key": KEY, "expires": "2030-02-30T00:00:00Z"}
 
     assert fits_schema({"client": entry}) == is_for_dates_only
+
+
+few_keys = st.sampled_from([f"key-{letter}-0123456789abcdef" for letter in "abc"])
+holders = st.sampled_from(["one", "two", "three"])
+
+
+@given(st.dictionaries(holders, st.lists(few_keys, min_size=1, max_size=3), min_size=1))
+def test_a_key_opens_for_its_only_holder_and_for_nobody_else(content: dict[str, list[str]]) -> None:
+    expected = {}
+    for key in {key for keys in content.values() for key in keys}:
+        names = [name for name, keys in content.items() if key in keys]
+        expected |= {key: names[0]} if len(names) == 1 else {}
+
+    try:
+        ring = Ring.of(parse(content).records)
+    except KeyFileError:
+        assert expected == {}
+        return
+    found = {key: ring.find(key.encode()) for keys in content.values() for key in keys}
+    assert {key: record.name for key, record in found.items() if record} == expected
+
+
+zones = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(datetime(1970, 1, 3), datetime(2999, 12, 30), timezones=zones), st.booleans())
+def test_every_moment_is_read_in_every_zone(moment: datetime, is_rough: bool) -> None:
+    text = moment.isoformat(timespec="minutes" if is_rough else "microseconds")
+
+    assert read_time(text.replace("+00:00", "Z")) == datetime.fromisoformat(text).timestamp()
+
+
+@given(st.text("0123456789-+:.TZ ", max_size=30))
+def test_what_is_no_moment_is_refused_with_one_exception(text: str) -> None:
+    try:
+        read_time(text)
+    except ValueError:
+        return
+    assert datetime.fromisoformat(text).tzinfo is not None

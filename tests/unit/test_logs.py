@@ -7,6 +7,7 @@ import pytest
 
 from app.logs import JsonFormatter, RequestRecord, TextFormatter, clean
 
+KEY = "sk-unit-0123456789abcdef"
 ODD = {
     "CR LF": "a\r\nb", "NUL": "a\0b", "colour": "\x1b[31mb", "C1": "a\x9b2Jb", "NEL": "a\x85b",
     "DEL": "a\x7fb", "line separator": "a\u2028b", "paragraph separator": "a\u2029b",
@@ -66,3 +67,14 @@ def test_every_field_of_a_request_that_a_client_chooses_is_cleaned(value: str) -
 
     assert sum("xxx" in value for value in values) == 6
     assert not [value for value in values if len(value) > 200 or UNWANTED & set(value)]
+
+
+def test_a_key_in_a_field_that_is_logged_is_not_shown() -> None:
+    record = RequestRecord(client_request_id=f"id {KEY}", peer=KEY, model=KEY, method="GET")
+
+    assert KEY not in str(record.fields())
+    assert record.fields()["client_request_id"] == "id ?"
+
+
+def test_what_is_no_key_is_shown() -> None:
+    assert clean("disk-0123456789abcdef, 10.0.0.1") == "disk-0123456789abcdef, 10.0.0.1"

@@ -1,10 +1,12 @@
 """Routes are matched byte for byte, and hosts are hosts."""
 
+from urllib.parse import quote, urlsplit
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.errors import BadRequest, GatewayError, MethodNotAllowed
+from app.errors import BadRequest, GatewayError, MethodNotAllowed, RouteNotFound
 from app.routes import TABLE, check_host, find_model_id, find_route, speaks_anthropic
 
 targets = st.text(alphabet="/v1models.%2eEfFa?#;\\ -", max_size=30).map(lambda tail: "/" + tail)
@@ -80,3 +82,46 @@ def test_a_host_may_be_absent_only_where_http_allows_it() -> None:
 )  # fmt: skip
 def test_only_messages_speak_anthropic(target: str, expected: bool) -> None:
     assert speaks_anthropic(target) is expected
+
+
+@given(
+    st.sampled_from(sorted(TABLE)),
+    st.integers(0, 40),
+    st.integers(0, 2),
+    st.text("/.%2fF;#\\ aA", max_size=2) | st.text(max_size=2),
+)
+@example("/health", 40, 0, "/")
+@example("/tokenize", 0, 0, "/")
+def test_a_path_that_differs_at_all_is_another(path: str, start: int, length: int, inserted: str) -> None:
+    near = path[:start] + inserted + path[start + length :]
+    spelled = near.split("?", 1)[0]
+
+    if spelled not in TABLE and not spelled.startswith("/v1/models/"):
+        with pytest.raises(RouteNotFound):
+            find_route("POST", near)
+
+
+segments = st.from_regex(r"[A-Za-z0-9_.:@+-]*[A-Za-z0-9_:@+-]", fullmatch=True)
+
+
+@given(st.lists(segments, min_size=1, max_size=3), st.booleans())
+def test_a_model_id_is_found_however_it_is_encoded(parts: list[str], whole: bool) -> None:
+    model_id = "/".join(parts)
+    spelled = "".join(f"%{ord(each):02x}" for each in model_id) if whole else quote(model_id, safe="")
+
+    assert find_model_id("/v1/models/" + spelled) == model_id
+
+
+@given(st.text("ab09.-_:[]@/?#%, \\\tü", max_size=14) | st.text(max_size=6))
+def test_a_host_that_passes_is_read_in_one_way(host: str) -> None:
+    try:
+        check_host(host, required=True)
+    except BadRequest:
+        return
+    try:
+        parts = urlsplit(f"http://{host}/path")
+    except ValueError:  # brackets around what is no address: no name either
+        assert host.startswith("[")
+        return
+    assert (parts.netloc, parts.path, parts.username) == (host, "/path", None)
+    assert parts.port is None or 0 <= parts.port <= 65535

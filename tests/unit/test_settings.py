@@ -1,9 +1,12 @@
 """Settings are read once, typed, and refused in one sentence."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.settings import Settings, SettingsError, check_key_source, load_settings
 
@@ -40,6 +43,9 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("VLLM_BASE_URL", "unix:///" + "p" * 107),
      ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"),
      ("VLLM_BASE_URL", "http://[::1"), ("MODEL_PATH", "/no/such/folder"),
+     ("VLLM_BASE_URL", "http://a b"), ("VLLM_BASE_URL", "http://h\tx"), ("VLLM_BASE_URL", "http://\x7fh"),
+     ("VLLM_BASE_URL", "http://\u2177"), ("VLLM_BASE_URL", "http://\udcff"), ("PORT", "80\udcff"),
+     ("SECRET_MANAGER_ENDPOINT", "https://a b"),
      ("MODEL_NAME", "-x"), ("MODEL_NAME", "a b"),
      ("MAX_MODEL_LEN", "0"), ("MAX_MODEL_LEN", "32k"), ("WARM_UP", "perhaps"),
      ("TRUST_REMOTE_CODE", "2"), ("ALLOW_OLD_VLLM", "0.31"),
@@ -117,3 +123,28 @@ def as_in_the_table(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "–" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+values = st.binary(max_size=12).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"")))
+likely = st.sampled_from(
+    ["1", "0", "-1", "1e3", "true", "json", "unix:///x", "http://[::1]:1", "https://h", "/"]
+)
+joined = st.lists(values | likely, min_size=1, max_size=3).map("".join)
+
+
+@given(
+    st.dictionaries(st.sampled_from(Settings.__struct_encode_fields__), values | likely | joined, max_size=4)
+)
+def test_any_environment_is_one_of_a_gateway_or_refused_in_one_sentence(environ: dict[str, str]) -> None:
+    refusal = ""
+    try:
+        load_settings(environ)
+    except SettingsError as error:
+        refusal = str(error)
+
+    assert not refusal or re.fullmatch(r"[A-Z_]+=.* is not valid: expected .+\.", refusal)
+
+
+@pytest.mark.parametrize("path", ["/run/\udcff.sock", "/run/with space.sock", "/run/ü.sock"])
+def test_a_socket_may_have_any_name(path: str) -> None:
+    assert load_settings({"VLLM_BASE_URL": f"unix://{path}"}).vllm_base_url.endswith(path)

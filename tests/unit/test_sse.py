@@ -1,5 +1,7 @@
 """Events are cut at blank lines, held back while unfinished, and never changed."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_what_comes_out_early_is_whole_events(events: list[list[bytes]], end: by
 
     for piece in cuts(stream, [size]):
         passed = buffer.feed(piece)
-        assert not passed or passed.endswith((end + end, b"\n\r\n", b"\r\r"))
+        assert re.search(rb"(\A|\n\r?\n|\r\r)[\r\n]*\Z", passed)
 
 
 plain_lines = st.lists(
@@ -77,6 +79,15 @@ def test_the_next_event_waits_behind_a_whole_one() -> None:
     assert buffer.feed(b"\n") == b"data: 2\n\n"
 
 
+@pytest.mark.parametrize("more", [b"\n", b"\r\n", b"\r", b"\n\n\n"])
+def test_more_blank_lines_behind_an_event_are_not_held_as_an_event(more: bytes) -> None:
+    for pieces in ([b"data: x\n\n" + more], [b"data: x\n\n", more], [b"data: x\n", b"\n" + more]):
+        buffer = EventBuffer()
+
+        assert b"".join(buffer.feed(piece) for piece in pieces) == b"data: x\n\n" + more
+        assert not buffer.is_holding
+
+
 def test_an_event_too_large_to_hold_passes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_HELD_BYTES", 10)
     buffer = EventBuffer()
@@ -107,3 +118,29 @@ def test_split_events_joined_are_the_block(block: bytes) -> None:
 )
 def test_data_is_read_as_the_standard_says(event: bytes, data: bytes) -> None:
     assert data_of(event) == data
+
+
+def dispatched(stream: bytes) -> list[bytes]:
+    """The data of each event, line by line as the standard tells it."""
+    events, data = [], []
+    for line in stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]:
+        name, _, value = line.partition(b":")
+        if not line:
+            events.append(b"\n".join(data))
+            data = []
+        elif name == b"data":
+            data.append(value.removeprefix(b" "))
+    return events
+
+
+odd_lines = st.binary(min_size=1, max_size=8).map(lambda line: line.translate(None, b"\r\n") or b"x")
+
+
+@given(
+    st.lists(st.lists(plain_lines.map(b"".join) | odd_lines, min_size=1, max_size=4), max_size=5),
+    st.sampled_from([b"\n", b"\r\n", b"\r"]),
+)
+def test_every_event_has_the_data_that_the_standard_says(events: list[list[bytes]], end: bytes) -> None:
+    stream = b"".join(end.join([*event, b"", b""]) for event in events)
+
+    assert [data_of(event) for event in split_events(stream)] == dispatched(stream)

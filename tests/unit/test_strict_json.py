@@ -1,13 +1,16 @@
 """Bodies have one meaning or are refused."""
 
 import json
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.strict_json import StrictJsonError, count_values, decode_object, member_spans, most_values
+from tests.fuzz.json_text import Writer, some_fields, spoiled
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -35,6 +38,12 @@ def test_anything_else_is_refused_with_one_exception(data: bytes) -> None:
     assert content == json.loads(data)
 
 
+@pytest.mark.parametrize("number", ["1e309", "-1E999", "1" + "0" * 309 + ".0"])
+def test_a_number_that_no_float_holds_is_refused(number: str) -> None:
+    with pytest.raises(StrictJsonError):
+        decode_object(b'{"a": %b}' % number.encode())
+
+
 @pytest.mark.parametrize("text", [r'{"a":"\ud83d\ude00"}', '{"a":"😀"}', r'{"a":"\\ud800"}'])
 def test_pairs_of_surrogates_are_text(text: str) -> None:
     assert decode_object(text.encode()) == json.loads(text)
@@ -54,6 +63,33 @@ def test_a_member_is_found_where_it_stands(
     for found, begin, start, end in spans:
         assert json.loads("{" + text[begin:end] + "}") == {found: content[found]}
         assert json.loads(text[start:end]) == content[found]
+
+
+@given(objects, st.randoms(use_true_random=False))
+def test_every_spelling_of_an_object_has_its_one_meaning(content: dict[str, Any], rng: Random) -> None:
+    text = Writer(rng).value(content)
+
+    assert decode_object(text.encode()) == content
+    found = {name: json.loads(text[start:end]) for name, _, start, end in member_spans(text)}
+    assert found == content
+
+
+@given(st.text(alphabet='{}[]":,0123eE.-\\u dtnalse', max_size=60).map(lambda tail: '{"a":' + tail))
+def test_another_parser_reads_the_same_in_what_is_accepted(text: str) -> None:
+    try:
+        content = decode_object(text.encode())
+    except StrictJsonError:
+        return
+    assert msgspec.json.decode(text.encode()) == content
+
+
+@settings(deadline=None)  # some of the texts are long
+@given(st.randoms(use_true_random=False))
+def test_what_is_wrong_in_one_way_is_refused(rng: Random) -> None:
+    text = Writer(rng).value(some_fields(rng))
+
+    with pytest.raises(StrictJsonError):
+        decode_object(spoiled(rng, text))
 
 
 @given(objects, st.booleans(), st.sampled_from([None, 1]))
