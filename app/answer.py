@@ -18,6 +18,7 @@ from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
 READ_BYTES = 32 * 1024  # at once; so much of it waits for a client that does not read
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MAX_SMALL_BODY_BYTES = 1024 * 1024
+MAX_HEAD_CHARS = 64 * 1024  # as much as a client may send
 
 
 class Answer:
@@ -83,6 +84,8 @@ class Answer:
             assert_header_parsing(self._head.msg)
         except HeaderParsingError as error:
             raise UpstreamError from error
+        if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_CHARS:
+            raise UpstreamError
 
     def _choose_decoder(self) -> Decoder:
         coding, declared = self.header("transfer-encoding").lower(), self.header("content-length")

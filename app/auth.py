@@ -13,7 +13,8 @@ from app.keys.records import KeyRecord
 from app.keys.ring import Ring
 from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
-from app.routes import Access, Route, check_host, find_route
+from app.routes import Access, Route, check_authority, check_host, find_route
+from app.throttle import WrongKeys
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
@@ -52,25 +53,34 @@ class Principal:
         return hmac.digest(self.secret, b"cache_salt", "sha256").hex()
 
 
-def init_app(app: Flask, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
+def init_app(
+    app: Flask, keys: SharedKeys, instance: Instance, wrong_keys: WrongKeys, proxy_hops: int
+) -> None:
     """Run the check before each request of the app."""
 
     @app.before_request
     def check_request() -> None:
         record = open_record(request, proxy_hops)
-        check_host(request.environ.get("HTTP_HOST"), required=_needs_host(request))
-        route = find_route(request.method, request.environ["RAW_URI"])
+        host, target = request.environ.get("HTTP_HOST"), request.environ["RAW_URI"]
+        check_host(host, required=_needs_host(request))
+        check_authority(target, host)
+        route = find_route(request.method, target)
         g.route, record.route = route, route.path
         if route.access is Access.PUBLIC:
             return
         if instance.is_draining:
             raise Draining
-        if CONNECTION in request.environ and request.environ[CONNECTION].is_extra:
+        connection = request.environ.get(CONNECTION)
+        if connection is not None and connection.is_extra:
             raise Overloaded
         if not keys.are_loaded:
             raise KeysUnavailable
         ring = keys.ring
-        g.principal = find_principal(request.headers, ring)
+        try:
+            g.principal = find_principal(request.headers, ring)
+        except MissingOrInvalidKey:
+            wrong_keys.note(record, request.remote_addr, connection)
+            raise
         record.key_name, record.key_id = g.principal.name, g.principal.key_id
         record.key_source = g.principal.source
         keys.note_use(g.principal.secret)

@@ -1,6 +1,7 @@
 """The request body: read within its limits, parsed once, forwarded as the bytes that came."""
 
 import re
+import time
 from collections.abc import Callable, Mapping, Set
 from typing import Any, Protocol
 
@@ -17,12 +18,12 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.strict_json import StrictJsonError, count_values, decode_object, member_spans, most_values
+from app.turns import give_turn
 
 GRACE_SECONDS = 10.0
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 STEP_BYTES = 64 * 1024
 MAX_CHOICES = 4096
-PAUSE_SECONDS = 0.0005
 VALUES_AT_ONCE = 8192  # what is more is parsed in steps, since all others wait for it
 JSON_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 FIELD_TYPES: dict[str, Any] = {"model": str, "stream": bool, "stream_options": dict}
@@ -86,13 +87,12 @@ def read_body(
 ) -> bytes:
     """Read the whole body; a chunked one has `length` None. `on_growth` hears how much has come.
 
-    The body may take 10 s and then a second for each 64 KiB. Raises RequestTimeout, RequestTooLarge
-    for a chunked body over `limit`, BadRequest for broken framing or a client that stopped half-way.
+    The body may take 10 s, and a second more for each 64 KiB that have come. Raises RequestTimeout,
+    RequestTooLarge for a chunked body over `limit`, BadRequest for broken framing or a client that
+    stopped half-way.
     """
-    allowed = GRACE_SECONDS + (limit if length is None else length) / SLOWEST_BYTES_PER_SECOND
     try:
-        with gevent.Timeout(allowed, RequestTimeout()):
-            body = _read_to_end(stream, limit, on_growth)
+        body = _read_to_end(stream, limit, on_growth)
     except (ParseException, OSError) as error:
         raise BadRequest from error
     if length is not None and len(body) != length:
@@ -102,14 +102,20 @@ def read_body(
 
 def _read_to_end(stream: Stream, limit: int, on_growth: Callable[[int], None] | None) -> bytes:
     body = bytearray()
-    # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
-    while data := stream.read(min(STEP_BYTES, limit + 1 - len(body))):
+    started = time.monotonic()
+    while data := _read_step(stream, limit - len(body), started + len(body) / SLOWEST_BYTES_PER_SECOND):
         if on_growth is not None:
             on_growth(len(data))
         body += data
         if len(body) > limit:
             raise RequestTooLarge
     return bytes(body)
+
+
+def _read_step(stream: Stream, room: int, earned: float) -> bytes:
+    # gunicorn's reader waits for all that it was asked for, so never ask beyond the limit.
+    with gevent.Timeout(max(0.001, earned + GRACE_SECONDS - time.monotonic()), RequestTimeout()):
+        return stream.read(min(STEP_BYTES, room + 1))
 
 
 def parse_body(raw: bytes, max_values: int) -> RequestBody:
@@ -121,7 +127,7 @@ def parse_body(raw: bytes, max_values: int) -> RequestBody:
     if most > max_values:
         _check_count(raw, max_values)
     try:
-        fields = decode_object(raw, pause_briefly if most > VALUES_AT_ONCE else None)
+        fields = decode_object(raw, give_turn if most > VALUES_AT_ONCE else None)
     except StrictJsonError as error:
         raise InvalidJson(f"{InvalidJson.message.removesuffix('.')}: {error}.") from None
     for name, kind in FIELD_TYPES.items():
@@ -134,12 +140,7 @@ def _check_count(raw: bytes, most: int) -> None:
     for values in count_values(raw):
         if values > most:
             raise InvalidJson("The request body has too many values.")
-        pause_briefly()
-
-
-def pause_briefly() -> None:
-    """Let others run, also those that wait for a socket: `sleep(0)` polls them only after fifty turns."""
-    gevent.sleep(PAUSE_SECONDS)
+        give_turn()
 
 
 def usage_wish(body: RequestBody) -> dict[str, Any]:

@@ -4,14 +4,16 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import gevent
 from gevent.hub import get_hub
-from gunicorn import util
 
 from app.broken import ClientGone
+from app.logs import RequestRecord
+from app.turns import give_turn
+from app.unavailable import Overloaded
 
 READ, WRITE = 1, 2  # libev's event flags
 READ_AHEAD_BYTES = 64 * 1024
@@ -42,9 +44,12 @@ class ClientConnection:
         self.buffer = buffer
         self.is_busy = False
         self.is_extra = False  # one more than this worker is meant to carry
+        self.is_crowded = False  # there were nearly too many when the request came
+        self.is_last = False  # nothing comes behind the request that runs
         self.has_overflowed = False  # more came behind a request than is kept: nothing can follow it
         self.has_served = False
         self.idle_since = time.monotonic()
+        self.record: RequestRecord | None = None  # of the last request
         self._held: list[Closable] = []
         self._expects_continue = False
         self._resets = False
@@ -52,9 +57,20 @@ class ClientConnection:
         self._interrupt: Callable[[BaseException], None] | None = None
         self._readable = get_hub().loop.io(sock.fileno(), READ)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the last request came with a valid key."""
+        return self.record is not None and self.record.key_name is not None
+
+    @property
+    def is_stoppable(self) -> bool:
+        """Whether the request that runs can be ended at this moment."""
+        return self._interrupt is not None
+
     def wait_for_request(self, seconds: float) -> bool:
         """Wait for the first byte of a request; False when none came in time."""
         if self.buffer.buf.tell():
+            give_turn()  # who sends many requests at once takes turns with the others
             return True
         patience = gevent.Timeout.start_new(seconds)
         try:
@@ -140,17 +156,28 @@ class ClientConnection:
 
     def end_request(self) -> None:
         """The request is over: what was kept for it ends with it."""
+        self._expects_continue = False
         while self._held:
             self._held.pop().close()
 
     def shut_reading(self) -> None:
         """Make the next read of a request see the end of the connection."""
         self._reading_is_shut = True  # an end that we made tells nothing about the client
-        try:
-            # The raw socket: gevent's shutdown would raise in the greenlet that waits on it.
-            self.sock._sock.shutdown(socket.SHUT_RD)
-        except OSError:
+        self._shut(socket.SHUT_RD)
+
+    def evict(self) -> None:
+        """Give the place to somebody else: an answer that is kept back goes out, whatever else waits ends."""
+        self.is_last = True
+        if self._interrupt is not None:
+            self.interrupt(Overloaded())
             return
+        self._resets = self.is_busy  # half a head, or an answer that nobody reads
+        self._shut(socket.SHUT_RDWR)
+
+    def _shut(self, how: int) -> None:
+        with suppress(OSError):
+            # The raw socket: gevent's shutdown would raise in the greenlet that waits on it.
+            self.sock._sock.shutdown(how)
 
     def reset_on_close(self) -> None:
         """Close with a reset: where the connection's end ends a body, only that shows a cut."""
@@ -163,4 +190,13 @@ class ClientConnection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.sock.close()
         else:
-            util.close_graceful(self.sock, LINGER_SECONDS, LINGER_BYTES)
+            self._linger()
+            self.sock.close()
+
+    def _linger(self) -> None:
+        with suppress(OSError), gevent.Timeout(LINGER_SECONDS, TimeoutError()):
+            self.sock.shutdown(socket.SHUT_WR)
+            left = LINGER_BYTES
+            while left > 0 and (data := self.sock.recv(READ_AHEAD_BYTES)):
+                left -= len(data)
+                give_turn()  # what comes fast is always there

@@ -5,32 +5,23 @@ import re
 from collections.abc import Iterable
 
 from werkzeug.datastructures import Headers
-from werkzeug.http import is_hop_by_hop_header
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 VISIBLE = re.compile(r"[\x20-\x7e]*")
 PASSED_UP = ("Accept", "anthropic-version", "anthropic-beta")
-# gunicorn and the relay write these themselves; the others would tell about the host behind us
-# or carry one client's state to another.
-NOT_PASSED_DOWN = frozenset(
-    (
-        "alt-svc",
-        "content-length",
-        "date",
-        "location",
-        "proxy-connection",
-        "server",
-        "set-cookie",
-        "set-cookie2",
-        "via",
-        "x-powered-by",
-        "x-process-time",
-        "x-request-id",
-    )
+# What clients read: what the body is, how long it holds, when to come back, what is left of a limit.
+# Anything else would tell about the host behind us, carry one client's state to another, or speak for us.
+PASSED_DOWN = re.compile(
+    r"content-(?:type|encoding|language|disposition)"
+    r"|cache-control|expires|age|etag|last-modified|vary|warning"
+    r"|retry-after(?:-ms)?|x-should-retry|endpoint-load-metrics"
+    r"|(?:x-ratelimit|openai|anthropic)-(?!organization|project)[a-z0-9-]+",
+    re.IGNORECASE,
 )
 UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+SAFE_TYPE = {"X-Content-Type-Options": "nosniff"}
+OURS = {"Cache-Control": "no-store", **SAFE_TYPE}  # on every answer that the gateway itself makes
 
 
 def to_upstream(client: Headers, request_id: str, key_secret: bytes, *, has_body: bool) -> dict[str, str]:
@@ -51,7 +42,7 @@ def to_upstream(client: Headers, request_id: str, key_secret: bytes, *, has_body
 
 
 def to_client(upstream: Iterable[tuple[str, str]], *, is_stream: bool) -> list[tuple[str, str]]:
-    """The upstream's fields less hop-by-hop ones, those named in Connection, and the host's own."""
+    """The upstream's fields that clients read, less those named in Connection."""
     fields = list(upstream)
     named = {
         token.strip().lower()
@@ -59,13 +50,10 @@ def to_client(upstream: Iterable[tuple[str, str]], *, is_stream: bool) -> list[t
         if name.lower() == "connection"
         for token in value.split(",")
     }
-    dropped = named | NOT_PASSED_DOWN | ({"cache-control"} if is_stream else set())
+    dropped = named | ({"cache-control"} if is_stream else set())
     kept = [
         (name, value)
         for name, value in fields
-        if name.lower() not in dropped
-        and not is_hop_by_hop_header(name)
-        and TOKEN.fullmatch(name)
-        and SENDABLE.fullmatch(value)
+        if PASSED_DOWN.fullmatch(name) and name.lower() not in dropped and SENDABLE.fullmatch(value)
     ]
-    return kept + (list(UNBUFFERED.items()) if is_stream else [])
+    return [*kept, *SAFE_TYPE.items(), *(UNBUFFERED.items() if is_stream else ())]

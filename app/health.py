@@ -51,7 +51,6 @@ def _answer(phase: str, *, ok: bool, **more: Any) -> Response:
     health: Health = current_app.extensions["health"]
     content = msgspec.json.encode({**health.body(phase, ok=ok), **more})
     response = Response(content, status=200 if ok else 503, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
     if not ok:
         response.headers.update(Unavailable().headers())
     return response

@@ -1,4 +1,4 @@
-"""Log lines: one for each request at its end, and the server's own, all in one format."""
+"""What a line of the log holds: what is known of a request at its end; and one format for all lines."""
 
 import logging
 import re
@@ -7,19 +7,22 @@ import uuid
 from typing import Any
 
 import msgspec
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from app.keys.records import LOOKS_LIKE_A_KEY
 from app.usage import Usage
 
 MAX_VALUE_CHARS = 200
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What moves a terminal's cursor, ends a line, turns the direction of text or is no character at all.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
     *("phase", "seconds", "reason", "lost", "problems"),
     *("added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
+    *("count", "statuses", "noisiest"),
 )
-request_log = logging.getLogger("gateway.request")
 
 
 class RequestRecord(msgspec.Struct):
@@ -38,6 +41,7 @@ class RequestRecord(msgspec.Struct):
     is_stream: bool = False
     status: int = 0
     outcome: str = "complete"
+    throttled: str | None = None  # the address that has sent too many wrong keys
     bytes_in: int = 0
     bytes_out: int = 0
     first_byte_at: float | None = None
@@ -83,13 +87,19 @@ def clean(value: str | None) -> str | None:
     return None if value is None else LOOKS_LIKE_A_KEY.sub("?", CONTROL.sub("?", value[:MAX_VALUE_CHARS]))
 
 
-def log_request(record: RequestRecord) -> None:
-    """Write the request's one line; probes that went well, or came during the start, only at debug level."""
-    route = record.route or ""
-    is_probe = route == "/health/startup" or (route.startswith("/health") and record.status < 500)
-    level = logging.DEBUG if is_probe else logging.INFO
-    if request_log.isEnabledFor(level):
-        request_log.log(level, "request", extra=record.fields())
+def replace(unwanted: re.Pattern[str], value: Any) -> Any:
+    """The value with a `?` for each unwanted character, also within lists."""
+    if isinstance(value, str):
+        return unwanted.sub("?", value)
+    return [replace(unwanted, item) for item in value] if isinstance(value, list) else value
+
+
+class JsonFormatter(MsgspecFormatter):
+    """A line for programs: JSON, which lone surrogates cannot be written in."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields as they are written."""
+        return {name: replace(SURROGATE, value) for name, value in log_data.items()}
 
 
 class TextFormatter(logging.Formatter):
@@ -98,14 +108,14 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows where there is one."""
         line = super().format(record)
-        values = [getattr(record, name, None) for name in TEXT_FIELDS]
+        values = [replace(CONTROL, getattr(record, name, None)) for name in TEXT_FIELDS]
         return " ".join([line, *(str(value) for value in values if value not in (None, []))])
 
 
 def logging_config(log_format: str) -> dict[str, Any]:
     """The dictConfig for the master and the workers: every line to stdout in one format."""
     as_json = {
-        "()": "pythonjsonlogger.msgspec.MsgspecFormatter",
+        "()": "app.logs.JsonFormatter",
         "fmt": "%(levelname)s %(name)s %(message)s",
         "rename_fields": {"levelname": "severity", "name": "logger"},
         "timestamp": "time",

@@ -12,7 +12,6 @@ from app.auth import Principal
 from app.body import RequestBody, check_declared, edited, parse_body, read_body, usage_wish
 from app.connection import ClientConnection
 from app.dialects import choose_inspector
-from app.errors import BadRequest
 from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
@@ -68,24 +67,23 @@ class Proxy:
 
     def _check_declared(self) -> int | None:
         """The length that the head declares; None for a chunked body, which tells none."""
-        coding = request.environ.get("HTTP_TRANSFER_ENCODING")
-        if coding and coding.lower() != "chunked":
-            raise BadRequest("The body has a transfer coding that the gateway does not undo.")
-        length = None if coding else request.content_length or 0
+        is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ  # the worker takes no other coding
+        length = None if is_chunked else request.content_length or 0
         content_type = request.environ.get("CONTENT_TYPE", "")
         content_encoding = request.headers.get("Content-Encoding", "")
         check_declared(content_type, content_encoding, length, self._settings.max_request_bytes)
         return length
 
     def _read_body(self, connection: ClientConnection, share: Share, length: int | None) -> RequestBody:
-        if length:
+        stream, limit = request.environ["wsgi.input"], self._settings.max_request_bytes
+        if length is None:
+            stream.reader.limit = limit
+        elif length:
             share.reserve(length)
-        connection.send_continue()
+        if length != 0:
+            connection.send_continue()
         with connection.stoppable():
-            on_growth = share.reserve if length is None else None
-            raw = read_body(
-                request.environ["wsgi.input"], length, self._settings.max_request_bytes, on_growth
-            )
+            raw = read_body(stream, length, limit, share.reserve if length is None else None)
         g.record.bytes_in = len(raw)
         body = parse_body(raw, self._settings.max_json_values)
         g.record.model, g.record.is_stream = body.model, body.is_stream

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 from urllib.parse import unquote
 
 from app.errors import BadRequest, MethodNotAllowed, RouteNotFound
@@ -77,7 +78,13 @@ TABLE = _index()
 
 # Characters of Hugging Face ids, LoRA and alias names; no empty and no dot-only segments.
 MODEL_ID = re.compile(r"(?!\.+(?:/|$))[\w.:@+-]+(?:/(?!\.+(?:/|$))[\w.:@+-]+)*", re.ASCII)
-HOST = re.compile(r"(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE)
+LABEL = r"[a-z0-9_-]{1,63}"
+HOST = re.compile(
+    rf"(?:{LABEL}(?:\.{LABEL})*\.?|\[(?P<v6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?",
+    re.ASCII | re.IGNORECASE,
+)
+MAX_HOST_CHARS = 261  # 253 of a name, its last dot, a colon and a port
+AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.ASCII | re.IGNORECASE)
 
 
 def find_route(method: str, target: str) -> Route:
@@ -117,11 +124,33 @@ def check_host(value: str | None, *, required: bool) -> None:
     if value is None and not required:
         return
     match = HOST.fullmatch(value or "")
-    if match is None or int(match[1] or 0) > 65535:
+    if match is None or len(match[0]) > MAX_HOST_CHARS or not 0 < int(match["port"] or 80) <= 65535:
         raise BadRequest
+    if match["v6"]:
+        _check_ipv6(match["v6"])
+
+
+def _check_ipv6(literal: str) -> None:
+    try:
+        IPv6Address(literal)
+    except ValueError:
+        raise BadRequest from None
+
+
+def check_authority(target: str, host: str | None) -> None:
+    """Refuse a target that names another host than the Host field does. Raises BadRequest."""
+    match = AUTHORITY.match(target)
+    if match and host is not None and match[1].lower() != host.lower():
+        raise BadRequest
+
+
+def known_path(target: str) -> str | None:
+    """The path of a target where the table has it: nothing else of a target may be logged."""
+    path = target.split("?", 1)[0]
+    return path if path in TABLE else None
 
 
 def speaks_anthropic(target: str) -> bool:
     """Whether errors on this target have Anthropic's shape."""
-    path = target.split("?", 1)[0]
-    return path in TABLE and "POST" in TABLE[path] and TABLE[path]["POST"].api is Api.MESSAGES
+    methods = TABLE.get(known_path(target) or "", {})
+    return "POST" in methods and methods["POST"].api is Api.MESSAGES

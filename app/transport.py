@@ -1,5 +1,6 @@
 """Connections to the upstream: one pool over TCP, TLS or a Unix socket, as a `requests` adapter."""
 
+import http.client
 import select
 import socket
 import ssl
@@ -18,6 +19,7 @@ from urllib3.exceptions import NewConnectionError
 CONNECT_SECONDS = 2.0
 # Below the 5 s of a uvicorn with default settings; vLLM behind our entrypoint keeps them longer.
 IDLE_SECONDS = 4.0
+MAX_STATUS_LINES = 10  # of one answer: all but the last are interim ones
 POOL_SIZE = 1000  # connections kept; more may be open at once
 UNIX_HOST = "vllm"
 native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
@@ -28,9 +30,23 @@ class StaleConnection(Exception):
     """A pooled connection was closed by the upstream before it answered with a single byte."""
 
 
+class _Head(http.client.HTTPResponse):
+    """Reading interim answers without end would keep everything else of this worker from running."""
+
+    status_lines = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self.status_lines += 1
+        if self.status_lines > MAX_STATUS_LINES:
+            raise http.client.HTTPException("interim answers without end")
+        found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # missing in the stubs
+        return found
+
+
 class _Tracked:
     """A pooled connection that knows whether it was used before and for how long it lay idle."""
 
+    response_class: Any = _Head
     sock: Any
     timeout: Any
     answers = 0

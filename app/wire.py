@@ -4,6 +4,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,14 +15,18 @@ from gunicorn.http import wsgi
 from app.broken import ClientGone, IdleTimeout
 from app.connection import ClientConnection
 from app.error_body import render_error
-from app.errors import GatewayError, UpstreamTimeout
+from app.errors import BadRequest, GatewayError, RequestTimeout, UpstreamTimeout
+from app.headers import OURS
 from app.instance import INSTANCE
-from app.logs import RequestRecord, log_request
+from app.logs import RequestRecord
 from app.relay import GONE, Relay
+from app.request_log import RequestLog
+from app.routes import speaks_anthropic
 
 SEND_SECONDS = 60.0  # for an answer that is not relayed
 CLIENT_CLOSED_REQUEST = 499
 SILENCES = (UpstreamTimeout.code, IdleTimeout.code)  # outcomes that make one doubt the upstream
+MALFORMED = (BadRequest.code, RequestTimeout.code)  # nobody knows where behind these a next request begins
 CONNECTION, RECORD = "gateway.connection", "gateway.record"  # keys of the WSGI environ
 log = logging.getLogger("gateway.wire")
 
@@ -37,7 +42,7 @@ class Response(wsgi.Response):
         """Status line and connection fields; the server does not introduce itself."""
         lines = [
             f"HTTP/1.1 {self.status}\r\n",
-            f"Date: {util.http_date()}\r\n",
+            f"Date: {http_date(int(time.time()))}\r\n",
             f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
         ]
         return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
@@ -55,6 +60,12 @@ def has_unread_body(request: Any) -> bool:
     return bool(getattr(reader, "length", 0)) or getattr(reader, "parser", None) is not None
 
 
+@lru_cache(maxsize=1)
+def http_date(seconds: int) -> str:
+    """The date of that second; a flood asks for it more often than it changes."""
+    return str(util.http_date(seconds))
+
+
 def note_byte() -> None:
     """The upstream sends: it does not hang."""
     INSTANCE.set("byte_at", time.monotonic())
@@ -64,12 +75,19 @@ class Exchange:
     """One request: from its parsed head to the end of its answer and its line in the log."""
 
     def __init__(
-        self, request: Any, connection: ClientConnection, addresses: tuple[Any, Any], cfg: Any
+        self,
+        request: Any,
+        connection: ClientConnection,
+        addresses: tuple[Any, Any],
+        cfg: Any,
+        request_log: RequestLog,
     ) -> None:
         listener, peer = addresses
         self._connection = connection
         self._request = request
+        self._log = request_log
         self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
+        connection.record = self._record
         # gunicorn would consent at once; our consent waits for the checks that need no body.
         if request._expected_100_continue:
             request._expected_100_continue = False
@@ -89,6 +107,8 @@ class Exchange:
         try:
             body = application(self._environ, self._response.start_response)
             self._record.status = self._response.status_code or 0
+            if self._record.outcome in MALFORMED:
+                self._response.force_close()
             return self._send(body)
         except ClientGone:
             self._record.outcome = GONE
@@ -99,22 +119,23 @@ class Exchange:
             raise
         except Exception:
             log.exception("request failed", extra={"request_id": self._record.request_id})
-            send_error(self._connection, GatewayError(), self._record)
+            send_error(self._connection, GatewayError(), self._record, self._request.uri)
             return False
         finally:
             self._connection.end_request()
             if self._record.outcome in SILENCES and not INSTANCE.get("suspected_since"):
                 INSTANCE.set("suspected_since", time.monotonic())
-            log_request(self._record)
+            self._log.write(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
         if isinstance(body, Relay):
             return self._relay(body)
         content = b"".join(body)
+        if self._connection.is_last:
+            self._response.force_close()
         self._record.bytes_out = len(content)
         head = self._response.take_head()
-        with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
-            self._connection.sock.sendall(head if self._request.method == "HEAD" else head + content)
+        send_all(self._connection, head if self._request.method == "HEAD" else head + content)
         return not self._response.should_close()
 
     def _relay(self, relay: Relay) -> bool:
@@ -127,18 +148,26 @@ class Exchange:
         return False
 
 
-def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord) -> None:
+def send_all(connection: ClientConnection, data: bytes) -> None:
+    """Send an answer that is not relayed. Raises OSError, also where the client takes it too slowly."""
+    with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
+        connection.sock.sendall(data)
+
+
+def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord, target: str) -> None:
     """Answer outside of any WSGI call, and note it in the record; the connection must end."""
-    content = render_error(error)
+    content = render_error(error, anthropic=speaks_anthropic(target))
     record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
     fields = {
-        "Date": util.http_date(),
+        "Date": http_date(int(time.time())),
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
         "X-Request-Id": record.request_id,
+        **OURS,
         **error.headers(),
     }
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
-    connection.sock.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content)
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    send_all(connection, head if record.method == "HEAD" else head + content)

@@ -10,29 +10,16 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gunicorn.http.errors import (
-    ExpectationFailed as UnmetExpectation,
-)
-from gunicorn.http.errors import (
-    LimitRequestHeaders,
-    LimitRequestLine,
-    NoMoreData,
-    ParseException,
-)
-from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.connection import ClientConnection
-from app.errors import (
-    BadRequest,
-    ExpectationFailed,
-    GatewayError,
-    HeadersTooLarge,
-    RequestTimeout,
-    TargetTooLong,
-)
+from app.crowd import Crowd
+from app.errors import RequestTimeout
+from app.head import HeadParser, HeadRefused
 from app.instance import INSTANCE
-from app.logs import RequestRecord, log_request
+from app.logs import RequestRecord
+from app.request_log import RequestLog
+from app.routes import known_path
 from app.settings import Settings
 from app.unavailable import Draining
 from app.wire import Exchange, send_error
@@ -42,16 +29,12 @@ TICK_SECONDS = 0.2
 RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 FAREWELL_SECONDS = 1.0
-CROWDED = 0.9  # of worker_connections
-EXTRA_CONNECTIONS = 100  # beyond them: probes are answered there, everything else is told to come back
 EXTRA_HEAD_SECONDS = 1.0
 
-CLIENT_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT)
-REFUSALS: dict[type[Exception], type[GatewayError]] = {
-    LimitRequestLine: TargetTooLong,
-    LimitRequestHeaders: HeadersTooLarge,
-    UnmetExpectation: ExpectationFailed,
-}
+CLIENT_LEFT = (
+    *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH),
+)
 
 
 class GatewayWorker(GeventWorker):
@@ -59,7 +42,7 @@ class GatewayWorker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._connections: set[ClientConnection] = set()
+        self._crowd = Crowd(self.worker_connections)
         self._stopping: Event | None = None
 
     # Life
@@ -77,11 +60,17 @@ class GatewayWorker(GeventWorker):
             self._retire(servers)
         if INSTANCE.is_draining:
             self._drain()
+        self._log().tell(is_last=True)
 
     def _settings(self) -> Settings:
         application: Any = self.wsgi
         settings: Settings = application.extensions["settings"]
         return settings
+
+    def _log(self) -> RequestLog:
+        application: Any = self.wsgi
+        log: RequestLog = application.extensions["request_log"]
+        return log
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(True)
@@ -89,7 +78,7 @@ class GatewayWorker(GeventWorker):
         server = StreamServer(
             sock,
             handle=lambda client, address: self.handle(name, client, address),
-            spawn=Pool(self.worker_connections + EXTRA_CONNECTIONS),
+            spawn=Pool(self._crowd.places),
         )
         if self.cfg.workers > 1:
             server.max_accept = 1
@@ -112,7 +101,7 @@ class GatewayWorker(GeventWorker):
             self._close_idle()
             self._tick()
         while self._is_busy() and time.monotonic() < until + FAREWELL_SECONDS:
-            for connection in self._connections:
+            for connection in self._crowd:
                 connection.interrupt(Draining())
             self._tick()
         self._close_idle()
@@ -133,6 +122,7 @@ class GatewayWorker(GeventWorker):
 
     def _beat(self) -> None:
         """Show the master that this worker lives, write kept log lines, notice when the master is gone."""
+        self._log().tell()
         for output in logging.getLogger().handlers:
             output.flush()
         if os.getppid() == self.ppid:
@@ -142,12 +132,12 @@ class GatewayWorker(GeventWorker):
             INSTANCE.begin_drain()
 
     def _is_busy(self) -> bool:
-        return any(connection.is_busy for connection in self._connections)
+        return any(connection.is_busy for connection in self._crowd)
 
     def _close_idle(self, seconds: float = 0.0) -> None:
         """Close what has waited so long for its next request; a new connection is given a moment."""
         now = time.monotonic()
-        for connection in self._connections:
+        for connection in self._crowd:
             patience = seconds if connection.has_served else max(seconds, FIRST_REQUEST_SECONDS)
             if not connection.is_busy and now - connection.idle_since >= patience:
                 connection.shut_reading()
@@ -157,11 +147,10 @@ class GatewayWorker(GeventWorker):
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until either side is done with it."""
         client.setblocking(True)
-        parser = RequestParser(self.cfg, client, addr)
+        addr = addr if isinstance(addr, tuple) else ""  # what a Unix socket's peer calls itself tells nothing
+        parser = HeadParser(self.cfg, client, addr)
         connection = ClientConnection(client, parser.unreader)
-        self._connections.add(connection)
-        self._make_room()
-        connection.is_extra = len(self._connections) > self.worker_connections
+        self._crowd.enter(connection)
         try:
             while self._serve_next(connection, parser, listener, addr) and not connection.has_overflowed:
                 connection.has_served = True
@@ -170,43 +159,35 @@ class GatewayWorker(GeventWorker):
             if error.errno not in CLIENT_LEFT:
                 self.log.exception("connection failed")
         finally:
-            self._connections.discard(connection)
-            connection.close()
+            self._crowd.close(connection)
 
-    def _make_room(self) -> None:
-        """Near the limit of connections, the one that has been idle for longest has to go."""
-        if len(self._connections) > CROWDED * self.worker_connections:
-            idle = [c for c in self._connections if c.has_served and not c.is_busy]
-            for connection in sorted(idle, key=lambda c: c.idle_since)[:1]:
-                connection.shut_reading()
-
-    def _serve_next(
-        self, connection: ClientConnection, parser: RequestParser, listener: Any, addr: Any
-    ) -> bool:
+    def _serve_next(self, connection: ClientConnection, parser: HeadParser, listener: Any, addr: Any) -> bool:
         """Serve one request; whether the connection can carry another."""
         is_first = parser.req_count == 0
         head_seconds = EXTRA_HEAD_SECONDS if connection.is_extra else HEAD_SECONDS
         if not connection.wait_for_request(head_seconds if is_first else self.cfg.keepalive):
             return False
         connection.is_busy = True
+        connection.idle_since = time.monotonic()  # from here on, for the rest of the request
         try:
             with gevent.Timeout(head_seconds, RequestTimeout()):
                 request = next(parser)
-            exchange = Exchange(request, connection, (listener, addr), self.cfg)
+            connection.is_crowded = self._crowd.is_crowded
+            exchange = Exchange(request, connection, (listener, addr), self.cfg, self._log())
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
-        except (NoMoreData, StopIteration):
+        except StopIteration:
             return False
-        except (ParseException, GatewayError) as error:
-            self._refuse(connection, addr, error)
+        except HeadRefused as refusal:
+            self._refuse(connection, addr, refusal)
             return False
         finally:
             connection.is_busy = False
 
-    def _refuse(self, connection: ClientConnection, addr: Any, cause: Exception) -> None:
+    def _refuse(self, connection: ClientConnection, addr: Any, refusal: HeadRefused) -> None:
         """Answer a request that never became one, in the shape of every other error."""
-        error = cause if isinstance(cause, GatewayError) else REFUSALS.get(type(cause), BadRequest)()
-        record = RequestRecord(peer=addr[0] if addr else None)
+        record = RequestRecord(peer=addr[0] if addr else None, method=refusal.method)
+        record.route = known_path(refusal.target)
         try:
-            send_error(connection, error, record)
+            send_error(connection, refusal.error, record, refusal.target)
         finally:
-            log_request(record)
+            self._log().write(record)

@@ -17,8 +17,9 @@ def convert(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    model = AutoModelForCausalLM.from_pretrained(
+    # Nothing is downloaded: both read a folder of this machine.
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)  # nosec B615
+    model = AutoModelForCausalLM.from_pretrained(  # nosec B615
         source.parent,
         gguf_file=source.name,
         quantization_config=GgufConfig(dequantize=True),

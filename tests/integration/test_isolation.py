@@ -62,14 +62,20 @@ REFUSED = {
     "a head of 100 KB": {"raw": [answer(OWN, *[f"x-{n}: {'x' * 1000}" for n in range(100)])]},
     "a field of 100 KB": {"raw": [answer(OWN, "x: " + "x" * 100_000)]},
     "a thousand fields": {"raw": [answer(OWN, *["x: y"] * 1000)]},
+    "fields that pass, of 100 KB": {"raw": [answer(OWN, *["etag: " + "x" * 2000] * 50)]},
+    "one that passes, of 65 KB": {"raw": [answer(OWN, "etag: " + "x" * 65_500)]},
     "no HTTP at all": {"raw": ["SSH-2.0-OpenSSH\r\n"], **CUT},
     "another version of HTTP": {"raw": [answer(OWN).replace("HTTP/1.1", "HTTP/7.7")]},
     "a switch of protocols": {
         "raw": ["HTTP/1.1 101 X\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n" + SECOND]
     },
+    "interim answers without end": {"raw": ["HTTP/1.1 100 Continue\r\n\r\n" * 10_000 + answer(OWN)]},
+    "a field with an LF in it": {"raw": [answer(OWN, "etag: a\ncontent-length: 1")]},
+    "a coding that is named twice": {"raw": [chunked(OWN, "transfer-encoding: chunked")]},
 }
 INTERIM = {
     "100": {"raw": ["HTTP/1.1 100 Continue\r\n\r\n" + answer(OWN)]},
+    "nine of 100": {"raw": ["HTTP/1.1 100 Continue\r\n\r\n" * 9 + answer(OWN)]},
     "102": {"raw": ["HTTP/1.1 102 Processing\r\n\r\n" + answer(OWN)]},
     "103": {"raw": ["HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + answer(OWN)]},
     "103, later": {"raw": ["HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", answer(OWN)], **LATER},

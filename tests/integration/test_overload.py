@@ -5,7 +5,8 @@ import os
 import resource
 import signal
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import psutil
@@ -135,6 +136,44 @@ def test_a_hundred_large_bodies_stay_below_the_memory_limit(tmp_path: Any) -> No
         assert gateway.worker_pids() == {worker}
     assert set(statuses) == {200, 503}
     assert statuses.count(200) >= 50
+
+
+def test_a_client_that_sends_ahead_waits_for_its_turn(start_gateway: Any) -> None:
+    gateway = start_gateway(WEB_CONCURRENCY=1)
+    count = 300  # as many answers as the buffers between us take, so that nothing else makes the worker wait
+    with gateway.connect() as hasty:
+        hasty.sock.sendall(b"GET /nothing HTTP/1.1\r\nHost: g\r\n\r\n" * count)
+        assert hasty.read_head() == 404
+
+        assert gateway.request("GET", "/health/live").status == 200
+        hasty.sock.setblocking(False)
+        with suppress(BlockingIOError):
+            hasty.read_to_end()
+
+    assert hasty.buffer.count(b"HTTP/1.1 404") < count - 1
+
+
+def test_a_body_of_dust_keeps_nobody_waiting(start_gateway: Any) -> None:
+    gateway = start_gateway(WEB_CONCURRENCY=1)
+    gateway.wait_ready()
+    with gateway.connect() as dusty, ThreadPoolExecutor(1) as pool:
+        dusty.send_request("POST", CHAT, Content_Type="application/json", Transfer_Encoding="chunked")
+        sending = pool.submit(send_dust, dusty)
+
+        started = time.monotonic()
+        assert gateway.request("GET", "/health/live").status == 200
+        assert time.monotonic() - started < 5
+        sending.result()
+
+        assert dusty.read_head() == 400
+        assert dusty.headers["connection"] == "close"
+
+
+def send_dust(client: RawClient) -> None:
+    """More chunks than a body may have, of one byte each."""
+    with suppress(ConnectionError):
+        for _ in range(1000):
+            client.sock.sendall(b"1\r\nx\r\n" * 1000)
 
 
 def limit_memory(pid: int, more: int) -> None:

@@ -121,7 +121,15 @@ def test_a_field_of_the_wrong_type_is_named(gateway: Gateway, field: str, value:
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "application/jsonx"},
         {"Content-Type": "application/json; charset=utf-16"},
-        {"Content-Encoding": "gzip"},
+        {"Content-Type": "application/json, application/json"},
+        {"Content-Type": "application/json;charset=utf-7"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "APPLICATION/JSON5"},
+        {"Content-Type": ""},
+        *(
+            {"Content-Encoding": coding}
+            for coding in ("gzip", "br", "zstd", "deflate", "x", "gzip, identity")
+        ),
     ],
 )
 def test_what_is_not_plain_json_is_a_415(gateway: Gateway, headers: dict[str, str]) -> None:
@@ -149,6 +157,23 @@ def test_a_client_that_sends_all_of_a_large_body_first_still_reads_the_413(
     reply = gateway.post(CHAT, {"model": "m", "user": "x" * 5_000_000})
 
     assert (reply.status, reply.error_code) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize(("size", "status"), [(999, 200), (1000, 200), (1001, 413)])
+def test_the_limit_on_a_body_is_exact(start_gateway: Any, framing: str, size: int, status: int) -> None:
+    gateway = start_gateway(MAX_REQUEST_BYTES=1000)
+    gateway.wait_ready()
+    body = json.dumps({"model": "m", "user": ""})
+    body = body.replace('""', '"' + "x" * (size - len(body)) + '"')
+    is_chunked = framing == "chunked"
+    told = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {size}"
+    wire = f"{size:x}\r\n{body}\r\n0\r\n\r\n" if is_chunked else body
+    with gateway.connect() as client:
+        client.sock.sendall(keyed_head("Content-Type: application/json", told) + wire.encode())
+
+        assert client.read_head() == status
+        assert client.headers["connection"] == ("close" if status == 413 else "keep-alive")
 
 
 def test_a_chunked_body_over_the_limit_is_a_413(start_gateway: Any) -> None:

@@ -4,22 +4,40 @@ import json
 
 import pytest
 
-from app.routes import OWN, RELAYED
+from app.routes import OWN, RELAYED, TABLE
 from tests.fake_vllm import FakeVllm
 from tests.gateway import KEY, Gateway
+from tests.oracle import check_error_shape
 
 SPELLINGS = [
-    "/pause", "/invocations", "/metrics", "/docs", "/openapi.json", "/version", "/load", "/ping",
-    "/v1", "/v1/", "/", "/v1/../pause", "/v1/%2e%2e/pause", "/v1/chat/../../pause",
-    "/v1/models/../../pause", "/v1/models/%2e%2e/%2e%2e/pause", "/v1/models/..%2f..%2fpause",
-    "/v1/models/", "/v1/models//", "/v1/models/a//b", "/v1/models/a%252Fb", "/v1/models/a%00b",
-    "/v1//chat/completions", "//v1/chat/completions", "/v1/chat/completions/",
-    "/V1/chat/completions", "/v1/Chat/Completions", "/v1/chat%2Fcompletions", "/%76%31/models",
-    "/v1/chat/completions;x=1", "/v1/chat/completions#/x", "/v1/chat/completions%00",
-    "/v1/chat/completions%20", "/v1/chat\\completions", "/./v1/models", "/v1/./models",
-    "http://gateway/v1/models", "http://evil/v1/models", "/v1/chat/completions/batch",
-    "/v1/load_lora_adapter", "/abort_requests", "/inference/v1/generate", "/healthz", "/health/",
-    "/health/../pause", "/admin/reload-keys/", "/admin/../pause", "/tokenize/../pause",
+    "/pause", "/invocations", "/metrics", "/docs", "/openapi.json", "/version", "/load", "/ping", "/v1",
+    "/v1/", "/", "/v1/../pause", "/v1/%2e%2e/pause", "/v1/chat/../../pause", "/v1/models/../../pause",
+    "/v1/models/%2e%2e/%2e%2e/pause", "/v1/models/..%2f..%2fpause", "/v1/models/", "/v1/models//",
+    "/v1/models/a//b", "/v1/models/a%252Fb", "/v1/models/a%00b", "/v1//chat/completions",
+    "//v1/chat/completions", "/v1/chat/completions/", "/V1/chat/completions", "/v1/Chat/Completions",
+    "/v1/chat%2Fcompletions", "/%76%31/models", "/v1/chat/completions;x=1", "/v1/chat/completions#/x",
+    "/v1/chat/completions%00", "/v1/chat/completions%20", "/v1/chat\\completions", "/./v1/models",
+    "/v1/./models", "http://gateway/v1/models", "/v1/chat/completions/batch", "/v1/load_lora_adapter",
+    "/abort_requests", "/inference/v1/generate", "/healthz", "/health/", "/health/../pause",
+    "/admin/reload-keys/", "/admin/../pause", "/tokenize/../pause", "/v1/models/..", "/v1/models/.",
+    "/v1/models/a/..", "/v1/models/a/../../..", "/v1/models/%2e%2e", "/v1/models/a%2f..%2fb",
+    "/v1/models/a%2f%2fb", "/v1/models/%2fa", "/v1/models/%5c..%5cpause", "/v1/models/..;/pause",
+    "/v1/models/\\..\\pause", "/v1/models/%252e%252e", "/v1/models/a%3fb", "/v1/models/a%23b",
+    "/v1/models/%u002e", "/v1/models/a%0a", "/v1/models%3fx", "/v1/models%23", "/v1/models%3b",
+    "/v1/models.json", "/v1/models*", "/v1/models'", "/v1/models~", "/v1\\models", "/%2fv1/models",
+    "/%2e/v1/models", "/;/v1/models", "/v1;/models", "/v1/completions/../chat/completions",
+    "/v1/./chat/completions", "/v1/chat/completions//", "/v1/chat/completions/.",
+    "/v1/chat/completions/%2e", "/v1/chat/completions%2f", "/v1/chat/completions%3f",
+    "/v1/chat/completions%09", "/v1/chat/completions%0d%0a", "/tokenize%0a", "/TOKENIZE",
+    "/health/live/", "/health//live", "//health/live", "/health/live%00", "/health/live;x",
+    "/HEALTH/live", "/health/Live", "/health/live/../../pause", "/admin", "/admin/", "/admin//status",
+    "/admin/status/", "/Admin/status", "/admin/status%2f", "/admin/status/..", "/server_info", "/sleep",
+    "/wake_up", "/is_paused", "/resume", "/rerank", "/v1/score", "/classify", "/pooling",
+    "/scale_elastic_ep", "/update_weights", "/collective_rpc", "/redoc", "/reset_prefix_cache",
+    "/start_profile", "/tokenizer_info", "/v1/unload_lora_adapter", "/v1/audio/speech", "/v1/realtime",
+    "/static/app.js", "/favicon.ico", "/robots.txt", "/.env", "/.git/config", "/wsgi.py", "/console",
+    "/wp-login.php", "/cgi-bin/sh", "/?/v1/models", "/#/v1/models",
+    "/v1/models/" + "a/" * 500,
 ]  # fmt: skip
 
 
@@ -56,6 +74,22 @@ def test_another_method_is_a_405_that_names_the_right_one(
     assert reply.status == 405
     assert reply.headers["allow"] == "POST"
     assert not [r for r in fake.received[before:] if r.target != "/health"]
+
+
+@pytest.mark.parametrize(
+    "method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "HEAD"]
+)
+@pytest.mark.parametrize("path", sorted(TABLE))
+def test_every_route_takes_its_methods_and_no_other(gateway: Gateway, path: str, method: str) -> None:
+    reply = gateway.request(method, path)
+
+    if method in TABLE[path]:
+        assert reply.status in (200, 401)
+    else:
+        assert (reply.status, reply.headers["allow"]) == (405, ", ".join(sorted(TABLE[path])))
+        if method != "HEAD":
+            check_error_shape(reply.json(), path)
+    assert "location" not in reply.headers
 
 
 def test_head_of_a_route_has_no_body(gateway: Gateway) -> None:
