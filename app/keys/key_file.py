@@ -16,7 +16,7 @@ from app.keys.records import (
     read_entry,
     risks_of,
 )
-from app.strict_json import decode_object
+from app.strict_json import StrictJsonError, decode_object
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 MAX_KEYS = 65_536
@@ -38,8 +38,8 @@ def decode_key_file(data: bytes) -> dict[str, Any]:
         raise KeyFileError("the key file is larger than 8 MiB")
     try:
         return decode_object(data.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError:
-        raise KeyFileError("the key file is not one JSON object with distinct names") from None
+    except StrictJsonError as error:
+        raise KeyFileError(f"the key file is not one JSON object with distinct names: {error}") from None
 
 
 def encode_key_file(entries: dict[str, Any], most: int = MAX_FILE_BYTES) -> bytes:
