@@ -23,7 +23,6 @@ from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
-from app.throttle import WrongKeys
 from app.unavailable import Overloaded
 from app.upstream import Upstream
 from app.watch import UpstreamWatch
@@ -57,7 +56,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
-    auth.init_app(app, keys, instance, WrongKeys(), settings.trusted_proxy_hops)
+    app.before_request(auth.Gate(keys, instance, settings.trusted_proxy_hops).check)
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)

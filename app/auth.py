@@ -1,12 +1,12 @@
 """The check before every request: is this a route of ours, and may this client use it?"""
 
 import hmac
-import re
 from dataclasses import dataclass, field
 
-from flask import Flask, Request, g, request
+from flask import Request, g, request
 from werkzeug.datastructures import Headers
 
+from app.connection import ClientConnection
 from app.errors import AmbiguousCredentials, InsufficientScope, MissingOrInvalidKey
 from app.instance import Instance
 from app.keys.records import KeyRecord
@@ -14,12 +14,11 @@ from app.keys.ring import Ring
 from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
 from app.routes import Access, Route, check_authority, check_host, find_route
-from app.throttle import WrongKeys
+from app.throttle import WrongKeys, address_of
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
 CACHE_GROUP = b"vllm-gateway cache group"
-ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}|\[[0-9A-Fa-f.:]+\](?::[0-9]+)?")
 BLANK = " \t"  # HTTP's own; a key may hold what Unicode calls a space
 LACKS_ADMIN = "This API key lacks the scope admin."
 MAKE_ADMIN = "flask --app wsgi keys add --name operator --scope admin"
@@ -53,38 +52,43 @@ class Principal:
         return hmac.digest(self.secret, b"cache_salt", "sha256").hex()
 
 
-def init_app(
-    app: Flask, keys: SharedKeys, instance: Instance, wrong_keys: WrongKeys, proxy_hops: int
-) -> None:
-    """Run the check before each request of the app."""
+class Gate:
+    """What stands before every view."""
 
-    @app.before_request
-    def check_request() -> None:
-        record = open_record(request, proxy_hops)
+    def __init__(self, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
+        self._keys = keys
+        self._instance = instance
+        self._proxy_hops = proxy_hops
+        self._wrong_keys = WrongKeys()
+
+    def check(self) -> None:
+        """Raises a GatewayError for a request that no view may see."""
+        record = open_record(request, self._proxy_hops)
         host, target = request.environ.get("HTTP_HOST"), request.environ["RAW_URI"]
         check_host(host, required=_needs_host(request))
         check_authority(target, host)
         route = find_route(request.method, target)
         g.route, record.route = route, route.path
-        if route.access is Access.PUBLIC:
-            return
-        if instance.is_draining:
+        if route.access is not Access.PUBLIC:
+            self._admit(record, route, request.environ.get(CONNECTION))
+
+    def _admit(self, record: RequestRecord, route: Route, connection: ClientConnection | None) -> None:
+        if self._instance.is_draining:
             raise Draining
-        connection = request.environ.get(CONNECTION)
         if connection is not None and connection.is_extra:
             raise Overloaded
-        if not keys.are_loaded:
+        if not self._keys.are_loaded:
             raise KeysUnavailable
-        ring = keys.ring
+        ring = self._keys.ring
         try:
-            g.principal = find_principal(request.headers, ring)
+            principal = find_principal(request.headers, ring)
         except MissingOrInvalidKey:
-            wrong_keys.note(record, request.remote_addr, connection)
+            self._wrong_keys.note(record, request.remote_addr, connection)
             raise
-        record.key_name, record.key_id = g.principal.name, g.principal.key_id
-        record.key_source = g.principal.source
-        keys.note_use(g.principal.secret)
-        check_scope(g.principal, route, ring)
+        g.principal = principal
+        record.key_name, record.key_id, record.key_source = principal.name, principal.key_id, principal.source
+        self._keys.note_use(principal.secret)
+        check_scope(principal, route, ring)
 
 
 def open_record(current: Request, proxy_hops: int) -> RequestRecord:
@@ -95,7 +99,7 @@ def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     if proxy_hops:
         forwarded = current.headers.get("X-Forwarded-For", "").split(",")
         hops = [hop.strip() for hop in forwarded if hop.strip()]
-        if len(hops) >= proxy_hops and ADDRESS.fullmatch(hops[-proxy_hops]):
+        if len(hops) >= proxy_hops and address_of(hops[-proxy_hops]):
             record.peer = hops[-proxy_hops]
     return record
 

@@ -1,7 +1,7 @@
 """Checks of what an answer must look like: vLLM makes a grammar of it, in the engine that all share."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from app.field_checks import NO_OBJECT, NOT_ALLOWED, Asked, entries
@@ -85,23 +85,16 @@ def _has_foreign_reference(schema: Any) -> bool:
     return not all(isinstance(reference, str) and reference.startswith("#") for reference in references)
 
 
-def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
+def _keywords(node: Any, *, holds_names: bool = False) -> Iterator[tuple[str, Any]]:
     """The members of a JSON Schema that are keywords: a property may be called `pattern` and is none."""
-    waiting = [(schema, False)]
-    while waiting:
-        node, holds_names = waiting.pop()
-        if isinstance(node, list):
-            waiting += [(child, False) for child in node]
-        elif isinstance(node, dict):
-            if not holds_names:
-                yield from node.items()
-            waiting += _below(node, holds_names=holds_names)
-
-
-def _below(node: dict[str, Any], *, holds_names: bool) -> Iterable[tuple[Any, bool]]:
-    if holds_names:
-        return [(child, False) for child in node.values()]
-    return [(child, key in NAMES_OF_SCHEMA) for key, child in node.items() if key not in VALUES_OF_SCHEMA]
+    if isinstance(node, list):
+        for child in node:
+            yield from _keywords(child)
+    elif isinstance(node, dict):
+        yield from () if holds_names else node.items()
+        for key, child in node.items():
+            if holds_names or key not in VALUES_OF_SCHEMA:
+                yield from _keywords(child, holds_names=not holds_names and key in NAMES_OF_SCHEMA)
 
 
 def _size(value: Any, asked: Asked) -> str | None:
