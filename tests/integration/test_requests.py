@@ -233,6 +233,17 @@ def test_a_head_that_does_not_end_in_time_is_a_408(gateway: Gateway) -> None:
         assert time.monotonic() - started < 11
 
 
+def test_a_body_that_does_not_come_in_time_is_a_408(gateway: Gateway) -> None:
+    with gateway.connect() as client:
+        client.sock.settimeout(15)
+        started = time.monotonic()
+        client.sock.sendall(keyed_head("Content-Type: application/json", "Content-Length: 14") + b'{"model"')
+
+        assert client.read_head() == 408
+        assert client.headers["connection"] == "close"
+        assert 10 <= time.monotonic() - started < 12
+
+
 def test_a_request_id_is_ours_and_the_clients_is_only_logged(gateway: Gateway) -> None:
     headers = {"X-Request-Id": "from\tthe client"}
 
