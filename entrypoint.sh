@@ -120,7 +120,7 @@ may_see_vllm() {
     # What is the gateway's, and what would give vLLM a key check of its own.
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_API_KEY) return 1 ;;
     VLLM_* | HF_* | HUGGING_FACE_HUB_TOKEN | TRANSFORMERS_* | TOKENIZERS_* | XDG_CACHE_HOME) ;;
-    CUDA_* | NVIDIA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
+    CUDA_* | NVIDIA_* | HIP_* | ROCR_* | HSA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
     LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX) ;;
     *) may_see_both "$1" ;;
   esac

@@ -163,7 +163,7 @@ def edited(body: RequestBody, drop: Set[str], put: Mapping[str, Any]) -> bytes:
         joint = b"," if added and body.fields else b""
         return body.raw[:opening] + b",".join(added) + joint + body.raw[opening:]
     text = body.raw.decode()
-    for name, start, value, end in member_spans(text):
+    for name, start, value, end in member_spans(text, give_turn):
         if name in put:
             added.append(text[start:value].encode() + written[name])
         elif name not in drop:

@@ -4,11 +4,13 @@ from typing import Any
 
 from app.field_checks import Asked, Check, entries
 from app.schema_checks import added_tool
+from app.turns import give_turn
 
 MEDIA_URL = "holds the address of a medium; this gateway takes media as data URLs only"
 MEDIA_EMBEDS = "holds a medium in a form that this gateway does not allow"
 MEDIA_UUID = "refers to a medium by an id, which this gateway does not allow"
 
+PARTS_AT_ONCE = 4096
 MEDIA_KEYS = ("image_url", "audio_url", "video_url", "file_url")
 EMBEDS_KEYS = ("image_pil", "image_embeds", "audio_embeds", "video_embeds", "prompt_embeds")
 TELLING_KEYS = frozenset((*MEDIA_KEYS, *EMBEDS_KEYS, "uuid", "source", "tool"))
@@ -37,13 +39,15 @@ def content(setting: str) -> Check:
 def _media(node: Any, asked: Asked, *, is_part: bool = False) -> str | None:
     """vLLM judges a part by the members that it has, whatever its `type` says; so does this."""
     if isinstance(node, list):
-        for child in node:
+        for number, child in enumerate(node, 1):
             if isinstance(child, dict | list) and (complaint := _media(child, asked, is_part=is_part)):
                 return complaint
+            if number % PARTS_AT_ONCE == 0:
+                give_turn()
         return None
     if not isinstance(node, dict):
         return None
-    if not TELLING_KEYS.isdisjoint(node):
+    if not TELLING_KEYS.isdisjoint(node) or node.get("type") in EMBEDS_KEYS:
         complaint = _medium(node, asked, is_part=is_part) or added_tool(node, asked)
         if complaint:
             return complaint
@@ -54,11 +58,15 @@ def _media(node: Any, asked: Asked, *, is_part: bool = False) -> str | None:
 def _medium(node: dict[str, Any], asked: Asked, *, is_part: bool) -> str | None:
     if is_part and node.get("uuid") is not None and "media_uuid" not in asked.allowed:
         return MEDIA_UUID  # of the server's cache, which others have filled
-    if "media_embeds" not in asked.allowed and any(
-        key in node and node[key] is not None for key in EMBEDS_KEYS
-    ):
+    if "media_embeds" not in asked.allowed and _is_tensor(node):
         return MEDIA_EMBEDS
     return None if all(_is_safe(url, asked) for url in _urls(node)) else MEDIA_URL
+
+
+def _is_tensor(node: dict[str, Any]) -> bool:
+    """By a member, or, where only `data` is there, by the type."""
+    has_member = any(key in node and node[key] is not None for key in EMBEDS_KEYS)
+    return has_member or node.get("type") in EMBEDS_KEYS
 
 
 def _urls(node: dict[str, Any]) -> list[Any]:

@@ -20,10 +20,11 @@ INT32 = 2**31 - 1
 MAX_STOP_CHARS = 1024
 MAX_BIAS = 100
 MAX_SWITCH_CHARS = 64
+ENDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # What templates of models ask for; the other names are arguments of the tokenizer or would shadow messages.
 SWITCHES = frozenset(
     ("enable_thinking", "thinking", "thinking_mode", "thinking_effort", "thinking_budget", "reasoning_effort")
-    + ("preserve_thinking", "clear_thinking", "model_identity", "builtin_tools")
+    + ("preserve_thinking", "clear_thinking", "model_identity")
 )
 
 
@@ -52,6 +53,18 @@ def number(low: float, high: Bound) -> Check:
         return None if _is_number(value, low, most) else OUT_OF_BOUNDS
 
     return check
+
+
+def whole(low: int, high: Bound) -> Check:
+    """The same, written as a whole number: the gateway counts by it, too."""
+    within = number(low, high)
+    return lambda value, asked: within(value, asked) if type(value) is int else OUT_OF_BOUNDS
+
+
+def bounded(value: Any, asked: Asked) -> str | None:
+    """`ignore_eos`: only with a number that ends the answer; else it goes on to the end of the window."""
+    has_end = any(asked.fields.get(name) is not None for name in ENDS) or asked.settings.max_output_tokens
+    return None if value is False or has_end else "needs a bound of the answer beside it, such as max_tokens"
 
 
 def only(wanted: Any) -> Check:

@@ -11,6 +11,7 @@ import stat
 import sys
 from urllib.parse import urlsplit
 
+from app.policy import Policy
 from app.settings import SettingsError, server_settings
 from app.vllm_command import vllm_arguments
 
@@ -22,8 +23,10 @@ def check_version(version: str, *, allow_old: bool) -> None:
 
     Raises SettingsError.
     """
-    known = re.match(r"(\d+)\.(\d+)(?!.*dev)", version)
-    if known is None or allow_old or (int(known[1]), int(known[2])) >= OLDEST:
+    known = re.match(r"(\d+)\.(\d+)", version)
+    release = (int(known[1]), int(known[2])) if known else OLDEST
+    is_own_build = release <= (0, 1) and "dev" in version
+    if allow_old or is_own_build or release >= OLDEST:
         return
     raise SettingsError(
         f"vLLM {version} has holes that {'.'.join(map(str, OLDEST))} closed; ALLOW_OLD_VLLM=true starts it."
@@ -51,6 +54,7 @@ def main() -> None:
     try:
         settings = server_settings()
         check_version(sys.argv[1], allow_old=settings.allow_old_vllm)
+        Policy(settings)  # what the gateway would refuse to start with, before vLLM loads its weights
         clear_socket(settings.vllm_base_url)
         plan = [str(round(settings.drain_seconds * 100)), *vllm_arguments(settings)]
     except SettingsError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.content_checks import content, prompts
 from app.errors import InvalidField
-from app.field_checks import INT32, Asked, Check, biases, number, only, switches, texts
+from app.field_checks import INT32, Asked, Check, biases, bounded, number, only, switches, texts, whole
 from app.schema_checks import answer_format, constraint, tools
 from app.settings import Settings, SettingsError
 
@@ -34,15 +34,15 @@ Rule = Treatment | Check
 # Every field of vLLM 0.32's requests, whichever route knows it. A field that is not here passes.
 FIELDS: dict[str, Rule] = {
     # How much is made.
-    "n": number(1, "max_choices"),
-    "best_of": number(1, "max_choices"),
+    "n": whole(1, "max_choices"),
+    "best_of": whole(1, "max_choices"),
     "max_tokens": number(0, "max_output_tokens"),
     "max_completion_tokens": number(0, "max_output_tokens"),
     "max_output_tokens": number(0, "max_output_tokens"),
     "min_tokens": number(0, "max_output_tokens"),
     "thinking_token_budget": number(-1, INT32),
     "max_tool_calls": number(0, INT32),
-    "ignore_eos": DENY,  # makes every answer as long as it may be
+    "ignore_eos": bounded,  # makes an answer as long as it may be
     "use_beam_search": DENY,  # costs as much as many answers
     "repetition_detection": DENY,  # windows without a bound, looked through at each token
     "stream_interval": number(1, INT32),
@@ -149,7 +149,7 @@ FIELDS: dict[str, Rule] = {
     "cache_salt": PASS,  # replaced where CACHE_ISOLATION is on
 }
 # Where a route means something else by the same name.
-OWN: dict[str, dict[str, Rule]] = {
+BY_ROUTE: dict[str, dict[str, Rule]] = {
     "/v1/chat/completions": {"logprobs": PASS},  # true or false there
     "/v1/completions": {"prompt": prompts("max_prompts")},
     "/v1/embeddings": {"input": prompts("max_embedding_inputs"), "messages": content("max_embedding_inputs")},
@@ -188,7 +188,7 @@ class Policy:
     def review(self, path: str, fields: Mapping[str, Any], salt: str) -> Changes:
         """What must change in a body that goes to this path. Raises InvalidField."""
         asked = Asked(fields, self._settings, self._allowed)
-        own = OWN.get(path, {})
+        own = BY_ROUTE.get(path, {})
         drop = set()
         for name, value in fields.items():
             rule = own.get(name) or FIELDS.get(name, PASS)
@@ -222,12 +222,11 @@ def _complaint(rule: Rule, value: Any, asked: Asked) -> str | None:
 
 def _names(listed: str) -> Iterable[str]:
     """The names in ALLOWED_FIELDS. Raises SettingsError for one that is never refused."""
+    ruled = {
+        name for table in (FIELDS, *BY_ROUTE.values()) for name, rule in table.items() if rule is not PASS
+    }
     for name in filter(None, (part.strip() for part in listed.split(","))):
-        if (
-            name not in PARTS
-            and FIELDS.get(name, PASS) is PASS
-            and not name.startswith("chat_template_kwargs.")
-        ):
+        if name not in PARTS | ruled and not name.startswith("chat_template_kwargs."):
             raise SettingsError(
                 f"ALLOWED_FIELDS={listed!r} is not valid: {name!r} is no field that is refused or changed."
             )

@@ -13,6 +13,9 @@ MAX_NUMBER_CHARS = 400  # the longest float that Python prints has under 30
 CALLS_AT_ONCE = 4096
 MAX_DEPTH = 64  # as in vLLM; the deepest schema of a tool has a dozen
 STEP_BYTES = 32 * 1024
+COUNTED = (b",", b"[", b"{", b":")
+NUMBER = re.compile(rb"[0-9][ \t\r\n]*+,")
+SPACE = re.compile(r"[ \t\r\n]*+")
 OUTSIDE = re.compile(rb'[^"]{1,32768}+')
 INSIDE = re.compile(rb'(?:[^"\\]{1,4096}+|\\.){1,256}+', re.DOTALL)
 SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -35,7 +38,7 @@ def decode_object(data: bytes, pause: Callable[[], None] | None = None) -> dict[
         decoder = DECODER if pause is None else _paced_decoder(pause)
         value = decoder.decode(data.decode("utf-8"))
         if SURROGATE_ESCAPE.search(data):
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+            _check_texts(value, pause)
     except StrictJsonError:
         raise
     except (ValueError, RecursionError):
@@ -47,16 +50,17 @@ def decode_object(data: bytes, pause: Callable[[], None] | None = None) -> dict[
 
 
 def most_values(data: bytes) -> int:
-    """At least as many values as the text can have; signs inside of strings count, too."""
-    return 1 + data.count(b",") + data.count(b"[") + data.count(b"{")
+    """At least as much as `count_values` will say; signs inside of strings count, too."""
+    return 1 + sum(map(data.count, COUNTED))
 
 
 def count_values(data: bytes) -> Iterator[int]:
-    """The values that were seen so far, told after each few milliseconds of work; at the end once more.
+    """How many names and values were seen, told after each few milliseconds of work, and at the end.
 
-    Whether the text is JSON at all is for the decoder to say.
+    A number that is one of many counts an eighth: it is read in a fraction of the time, and prompts may be
+    lists of token ids. Whether the text is JSON at all is for the decoder to say.
     """
-    position, told, values, in_string = 0, 0, 1, False
+    position, told, values, numbers, in_string = 0, 0, 1, 0, False
     while position < len(data):
         if data[position] == ord('"'):
             in_string = not in_string
@@ -66,12 +70,31 @@ def count_values(data: bytes) -> Iterator[int]:
         if match is None:  # a lone backslash at the very end
             break
         if not in_string:
-            values += most_values(match[0]) - 1
+            found = len(NUMBER.findall(match[0]))
+            numbers += found
+            values += most_values(match[0]) - 1 - found
         position = match.end()
         if position - told >= STEP_BYTES:
             told = position
-            yield values
-    yield values
+            yield values + numbers // 8
+    yield values + numbers // 8
+
+
+def _check_texts(value: Any, pause: Callable[[], None] | None) -> None:
+    """Refuse what has half a surrogate pair in it: no UTF-8 can hold that. Raises UnicodeEncodeError."""
+    waiting = [value]
+    for turn in count(1):
+        if not waiting:
+            return
+        node = waiting.pop()
+        if isinstance(node, str):
+            node.isascii() or node.encode()
+        elif isinstance(node, dict):
+            waiting += [*node, *node.values()]
+        elif isinstance(node, list):
+            waiting += node
+        if pause is not None and turn % CALLS_AT_ONCE == 0:
+            pause()
 
 
 def _check_depth(value: Any) -> None:
@@ -96,24 +119,29 @@ def decode_upstream(data: bytes) -> Any:
         raise StrictJsonError("not valid JSON") from None
 
 
-def member_spans(text: str) -> Iterator[tuple[str, int, int, int]]:
+def member_spans(text: str, pause: Callable[[], None]) -> Iterator[tuple[str, int, int, int]]:
     """Each top-level member of a text that `decode_object` accepted: its name, where the name begins, where
-    the value begins, and where it ends.
+    the value begins, and where it ends. Others run in between.
     """
+    decoder = _paced_decoder(pause)
     position = _skip_space(text, 0) + 1
-    while text[position := _skip_space(text, position)] != "}":
-        key, after = DECODER.raw_decode(text, position)
+    for number in count(1):
+        position = _skip_space(text, position)
+        if text[position] == "}":
+            return
+        key, after = decoder.raw_decode(text, position)
         start = _skip_space(text, _skip_space(text, after) + 1)
-        _, end = DECODER.raw_decode(text, start)
+        _, end = decoder.raw_decode(text, start)
         yield key, position, start, end
         position = _skip_space(text, end)
         position += text[position] == ","
+        if number % CALLS_AT_ONCE == 0:
+            pause()
 
 
 def _skip_space(text: str, position: int) -> int:
-    while text[position] in " \t\n\r":
-        position += 1
-    return position
+    match = SPACE.match(text, position)
+    return match.end() if match else position
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ ALWAYS: dict[str, str] = {
     "--host": SETTING,
     "--port": SETTING,
     "--uds": SETTING,
+    "--max-logprobs": SETTING,
     "--trust-remote-code": "that is TRUST_REMOTE_CODE",
     "--config": "a file could hold any argument",
     "--hf-token": "every process could read it there; set HF_TOKEN",
@@ -57,6 +58,7 @@ ALWAYS: dict[str, str] = {
     "--middleware": MIDDLEWARE,
     "--enable-mm-embeds": TRUST,
     "--enable-prompt-embeds": TRUST,
+    "--tool-strict-level": TRUST,
     "--trust-request-chat-template": TRUST,
     "--trust-request-mm-kwargs": TRUST,
     "--allowed-local-media-path": FILES,
@@ -109,8 +111,8 @@ WITHOUT_TRUST: dict[str, str] = {
     "--worker-cls": CODE,
     "--worker-extension-cls": CODE,
 }
-# Whole names of vLLM's that are also the beginning of one above.
-HARMLESS = frozenset(("--reasoning-parser",))
+# Whole names of vLLM's that are also the beginning of one above, or a part of it that does no harm.
+HARMLESS = frozenset(("--reasoning-parser", "--structured-outputs-config.backend"))
 
 
 def check_extra_arguments(extra: list[str], *, trust_remote_code: bool) -> None:
@@ -128,12 +130,14 @@ def check_extra_arguments(extra: list[str], *, trust_remote_code: bool) -> None:
 
 def _may_mean(given: str, name: str) -> bool:
     """Whether vLLM's parser could take what was given for the option of this name."""
+    if given.replace("_", "-") in HARMLESS:
+        return False
     given = given.split(".", 1)[0]
     if not name.startswith("--"):
         # Of one letter: its value may follow without a space.
         return given == name or (len(name) == 2 and given.startswith(name))
     given = given.replace("_", "-")
-    if not given.startswith("--") or given in HARMLESS:
+    if not given.startswith("--"):
         return False
     given = "--" + given.removeprefix("--").removeprefix("no-")
     return name == given or (len(given) > 2 and name.startswith(given))

@@ -17,10 +17,10 @@ ARGUMENT = re.compile(
 )
 ARGUMENTS = names("""
     --api-server-count --lora-modules --enable-auto-tool-choice --exclude-tools-when-tool-choice-none
-    --tool-call-parser --tool-strict-level --max-log-len --enable-per-request-metrics
+    --tool-call-parser --max-log-len --enable-per-request-metrics
     --enable-server-load-tracking --enable-log-deltas --log-error-stack --uvicorn-log-level
     --disable-uvicorn-access-log --disable-access-log-for-endpoints --h11-max-header-count
-    --hf-config-path --allowed-media-domains --allow-deprecated-quantization --max-logprobs
+    --hf-config-path --allowed-media-domains --allow-deprecated-quantization
     --logprobs-mode --enable-trace-replay --mm-encoder-fp8-scale-path --mm-encoder-fp8-scale-save-path
     --skip-mm-profiling --enable-tower-connector-lora --lora-target-modules --otlp-traces-endpoint
     --collect-detailed-traces --per-request-spec-decode-metrics --enable-logging-iteration-details

@@ -178,7 +178,8 @@ def test_no_secret_stands_in_an_argument(start_both: Any) -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("MAX_MODEL_LEN", "many"), ("PORT", "http"), ("VLLM_BASE_URL", "http://10.0.0.1:8000"),
-     ("API_KEYS_FILE", "/no/such/file"), ("VLLM_EXTRA_ARGS", "--hf-overrides '{")],
+     ("API_KEYS_FILE", "/no/such/file"), ("VLLM_EXTRA_ARGS", "--hf-overrides '{"),
+     ("ALLOWED_FIELDS", "ignore_eso")],
 )  # fmt: skip
 def test_a_bad_setting_is_named_before_anything_starts(tmp_path: Path, setting: str, value: str) -> None:
     with Entrypoint(tmp_path, **{setting: value}).prepared() as entrypoint:

@@ -55,7 +55,7 @@ def test_vllm_never_logs_so_much_that_prompts_are_in_it(start_both: Any, given: 
     assert entrypoint.vllm.environ()["VLLM_LOGGING_LEVEL"] == got
 
 
-@pytest.mark.parametrize("version", ["0.31.2", "0.9.0rc1+cu128"])
+@pytest.mark.parametrize("version", ["0.31.2", "0.9.0rc1+cu128", "0.31.1.dev3"])
 def test_a_vllm_with_known_holes_is_refused(tmp_path: Path, version: str) -> None:
     with Entrypoint(tmp_path, VLLM_PYTHON=write_python(tmp_path, version)).prepared() as entrypoint:
         ended = subprocess.run(
@@ -74,7 +74,7 @@ def test_a_vllm_with_known_holes_starts_where_the_settings_say_so(start_both: An
 
 
 @pytest.mark.parametrize(
-    "version", ["", "0.32.0", "0.32.1+cpu", "0.100.0", "1.0", "0.1.dev1+g0123456", "new"]
+    "version", ["", "0.32.0", "0.32.1+cpu", "0.100.0", "1.0", "0.1.dev1+g0123456", "0.33.0.dev2", "new"]
 )
 def test_another_version_passes_and_one_that_is_not_known(version: str) -> None:
     check_version(version, allow_old=False)

@@ -78,6 +78,7 @@ def test_the_owner_may_let_the_server_fetch_over_http(path: str, body_with: Any)
 )
 def test_tensors_are_refused(key: str) -> None:
     assert is_refused({"messages": said({"type": "text", "text": "a", key: "gASV"})})
+    assert is_refused({"messages": said({"type": key, "data": "AAAA"})})
     assert not is_refused({"messages": said({key: "x"})}, allowed_fields="media_embeds")
 
 

@@ -50,7 +50,7 @@ def test_a_denied_field_is_refused_on_every_route(field: str, path: str) -> None
 
 
 @pytest.mark.parametrize("value", [0, 1, "true", " ", [0], {}, {"a": None}, True, 1.5])
-@pytest.mark.parametrize("field", ["ignore_eos", "kv_transfer_params", "chat_template"])
+@pytest.mark.parametrize("field", ["use_beam_search", "kv_transfer_params", "chat_template"])
 def test_a_denied_field_is_refused_whatever_it_holds(field: str, value: Any) -> None:
     assert refusal({field: value}).code == "invalid_field"
 
@@ -126,9 +126,19 @@ def test_without_isolation_nothing_is_salted() -> None:
     assert review({"cache_salt": "theirs"}, cache_isolation=False) == Changes(frozenset(), {})
 
 
-@pytest.mark.parametrize("field", [*DENIED, *DROPPED, "n", "tools", "chat_template_kwargs"])
+@pytest.mark.parametrize("field", [*DENIED, *DROPPED, "n", "tools", "chat_template_kwargs", "prompt"])
 def test_the_owner_may_allow_a_field(field: str) -> None:
     assert review({field: [{"a": 1}] * 9999}, allowed_fields=f"stop, {field} ").drop == frozenset()
+
+
+@pytest.mark.parametrize("value", [True, 1, "true"])
+def test_an_answer_that_nothing_ends_needs_a_number(value: Any) -> None:
+    assert refusal({"ignore_eos": value}).param == "ignore_eos"
+    assert refusal({"ignore_eos": value, "max_tokens": None}).param == "ignore_eos"
+    for bound in ({"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_output_tokens": 9}):
+        assert review({"ignore_eos": value, **bound}).drop == frozenset()
+    assert review({"ignore_eos": value}, max_output_tokens=9).drop == frozenset()
+    assert review({"ignore_eos": False}).drop == frozenset()
 
 
 def test_the_owner_may_allow_one_argument_of_the_template() -> None:

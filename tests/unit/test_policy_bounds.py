@@ -41,6 +41,11 @@ def test_what_a_server_would_coerce_is_no_number(
     assert refusal({field: value}, path).param == field
 
 
+def test_answers_are_counted_in_whole_numbers() -> None:
+    assert refusal({"n": 2.0}).param == "n"
+    assert review({"max_tokens": 100.0, "temperature": 0.5}).drop == frozenset()
+
+
 def test_log_probabilities_of_a_chat_are_on_or_off() -> None:
     assert review({"logprobs": True}).drop == frozenset()
 

@@ -18,7 +18,7 @@ SPELLINGS = [
     "--kv-transfer-config.kv_connector_module_path x", "--kv-events-config '{}'",
     "--logging-config.log_level 1", "-n 2", "-n2", "-n=2", "-r1", "-dpa 10.0.0.1", "-dpa=10.0.0.1",
     "--seed 7 --tokens-only", "--seed=7 --enable-log-requests", "--allowed-origins '[\"*\"]'",
-    "--allowed-media-domains a --root-path /x",
+    "--allowed-media-domains a --root-path /x", "--max-logprobs=-1", "--tool-strict-level parameter",
 ]  # fmt: skip
 HARMLESS = [
     "", "--seed 7", "--enforce-eager", "--enable-prefix-caching", "--no-enable-prefix-caching", "-tp 2",
@@ -27,6 +27,7 @@ HARMLESS = [
     "--chat-template-content-format openai", "--config-format hf", "--model-impl vllm",
     "--hf-overrides.num_hidden_layers -1", "--compilation-config.mode 3", "-O3", "-q awq",
     "--tokenizer-mode auto", "--data-parallel-size 2", "--enable-lora --lora-modules a=/b",
+    "--structured-outputs-config.backend xgrammar", "--structured_outputs_config.backend=guidance",
 ]  # fmt: skip
 
 
