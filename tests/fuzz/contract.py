@@ -96,7 +96,7 @@ class Contract:
         self._result.statuses[response.status_code] += 1
         if credentials in KEYLESS:
             self._keyless.add(response.headers["x-request-id"][0])
-        problems = judge(as_message(response))
+        problems = judge(as_message(response), target=case.operation.path.encode())
         try:
             case.validate_response(response, checks=CHECKS)
         except FailureGroup as error:

@@ -16,13 +16,15 @@ LEAKS = re.compile(
 )
 THREE_DIGITS = re.compile(r"[0-9]{3}")
 TOLD = (InvalidJson, UnsupportedMediaType)  # by their texts alone, where the shape has no code
+TARGET_TOO_LONG = b"414"  # to be read, so nobody knows what it was
+ANTHROPIC = (b"/v1/messages", b"/v1/messages/count_tokens")
 NEEDED = {401: b"www-authenticate", 405: b"allow"}
 UNWANTED = frozenset((b"server", b"location", b"set-cookie", b"x-powered-by", b"via"))
 REQUEST_ID = re.compile(rb"req_[0-9a-f]{32}")
 
 
-def judge(answer: Message, expected: str | None = None) -> list[str]:
-    """What is wrong with an answer, in words."""
+def judge(answer: Message, expected: str | None = None, target: bytes | None = None) -> list[str]:
+    """What is wrong with an answer to a request for this target, in words."""
     status = int(answer.start[1])
     names = {name for name, _ in answer.fields}
     problems = [f"the header {name.decode()}" for name in sorted(names & UNWANTED)]
@@ -30,6 +32,8 @@ def judge(answer: Message, expected: str | None = None) -> list[str]:
         problems.append(f"the status {status}")
     if not REQUEST_ID.fullmatch(answer.field(b"x-request-id")):
         problems.append("no request id")
+    if answer.field(b"x-content-type-options") != b"nosniff":
+        problems.append("a type that may be guessed")
     if answer.field(b"connection") not in (b"close", b"keep-alive"):
         problems.append(f"the connection field {answer.field(b'connection')!r}")
     if status in NEEDED and NEEDED[status] not in names:
@@ -37,22 +41,28 @@ def judge(answer: Message, expected: str | None = None) -> list[str]:
     if status >= 400 and answer.field(b"content-length") == b"0":
         problems.append("an error without a body")
     if status >= 400 and answer.body:
-        problems += judge_error(answer)
+        problems += judge_error(answer, target)
     return problems + judge_verdict(answer, expected)
 
 
-def judge_error(answer: Message) -> list[str]:
+def judge_error(answer: Message, target: bytes | None) -> list[str]:
     """What is wrong with the body of an error."""
     problems = []
     if LEAKS.search(answer.body):
         problems.append("an error that tells about the host")
     if answer.field(b"content-type") != b"application/json":
         problems.append(f"an error of the type {answer.field(b'content-type')!r}")
+    if answer.field(b"cache-control") != b"no-store":
+        problems.append("an error that may be stored")
     error = error_of(answer)
     if error is None:
-        problems.append("an error of no known shape")
-    elif answer.start[1].startswith(b"4") and THREE_DIGITS.search(str(error["message"])):
+        return [*problems, "an error of no known shape"]
+    if answer.start[1].startswith(b"4") and THREE_DIGITS.search(str(error["message"])):
         problems.append("an error text with digits")
+    if target is not None and answer.start[1] != TARGET_TOO_LONG:
+        is_anthropic = target.split(b"?")[0] in ANTHROPIC
+        is_fitting = "code" not in error if is_anthropic else "code" in error
+        problems += [] if is_fitting or error == REFUSAL["error"] else ["an error in the other API's shape"]
     return problems
 
 

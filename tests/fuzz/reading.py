@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-TARGET = rb"(?:/|\*|[A-Za-z][A-Za-z0-9+.-]*://)[\x21-\x7e]*"
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (" + TARGET + rb") HTTP/1\.([0-9])")
+TARGET = rb"(?:/|[A-Za-z0-9+.-]*://)[\x21-\x7e]*|(?<=OPTIONS )\*"
+METHOD = rb"[!$%&'*+.^_`|~0-9A-Z-]{3,20}"  # as gunicorn takes them
+REQUEST_LINE = re.compile(rb"(" + METHOD + rb") (" + TARGET + rb") HTTP/1\.([0-9])")
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [\t\x20-\x7e]*")
 FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
@@ -77,7 +78,7 @@ def read_requests(data: bytes) -> Requests:
 def read_request(data: bytes) -> tuple[Message, bytes]:
     """One request, and the bytes behind it."""
     start, fields, rest = read_head(data, REQUEST_LINE)
-    names = [name for name, _ in fields if b"_" not in name]  # gunicorn drops the others, and counts none
+    names = [name for name, _ in fields]
     longest = max(len(start[0]), *(len(name + value) + 3 for name, value in fields), 0)
     if longest > MOST_LINE_BYTES or len(names) > MOST_FIELDS or any(names.count(name) > 1 for name in SINGLE):
         raise Broken

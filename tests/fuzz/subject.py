@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from tests.client import KEY
+from tests.client import KEY, Reply
 from tests.fake_answers import Script
 from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.fuzz.judge import REFUSAL
@@ -63,10 +63,16 @@ class Subject:
     sizes: dict[int, float]
 
     def take_contacts(self) -> list[Received]:
-        """The requests that have reached the stand-in since the last time."""
+        """The requests that have reached the stand-in since the last time, also from clients that left."""
+        wait_until(lambda: self._ask("GET", "/admin/status").json()["requests_in_flight"] == 0, 20.0)
+        last = self._ask("POST", "/tokenize", {"model": "last"}).request_id
         taken = list(self.fake.received)
+        assert last in [contact.request_id for contact in taken]
         del self.fake.received[: len(taken)]
-        return taken
+        return [contact for contact in taken if contact.request_id != last]
+
+    def _ask(self, method: str, target: str, body: Any = None) -> Reply:
+        return self.gateway.request(method, target, body, {"X-API-Key": KEY})
 
     def note_sizes(self) -> None:
         """From here on the workers may not grow much."""

@@ -49,7 +49,7 @@ def test_an_input_that_was_kept_can_be_played_again(
     assert "HTTP/1.1 400" in capsys.readouterr().out
 
 
-FIELDS = b"Connection: %b\r\nX-Request-Id: req_" + b"0" * 32 + b"\r\n"
+FIELDS = b"Connection: %b\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: req_" + b"0" * 32 + b"\r\n"
 KEPT = b"HTTP/1.1 200 OK\r\n" + FIELDS % b"keep-alive" + b"Content-Length: 2\r\n\r\n{}"
 LAST = KEPT.replace(b"keep-alive", b"close")
 ASKED = Input((b"GET / HTTP/1.1\r\nHost: g\r\n\r\n",))

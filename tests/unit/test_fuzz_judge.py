@@ -15,6 +15,8 @@ from tests.fuzz.reading import Message, read_answer, read_requests
 
 ERROR = error_body(InvalidJson())
 FIELDS = {
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
     "x-request-id": "req_" + "0" * 32,
     "connection": "keep-alive",
     "content-type": "application/json",
@@ -50,6 +52,8 @@ def test_nothing_is_found_in_a_good_answer(good: Message) -> None:
         (answer(500, ERROR), "the status 500"),
         (answer(301, None), "the status 301"),
         (answer(200, {}, server="x"), "the header server"),
+        (answer(200, {}, x_content_type_options=""), "a type that may be guessed"),
+        (answer(404, ERROR, cache_control="private"), "an error that may be stored"),
         (answer(200, {}, x_request_id="mine"), "no request id"),
         (answer(200, {}, connection="upgrade"), "the connection field b'upgrade'"),
         (answer(401, ERROR), "a 401 without www-authenticate"),
@@ -67,6 +71,16 @@ def test_nothing_is_found_in_a_good_answer(good: Message) -> None:
 )
 def test_what_must_not_be_is_found(bad: Message, problem: str) -> None:
     assert [found for found in judge(bad) if found.startswith(problem)]
+
+
+@pytest.mark.parametrize("target", [b"/v1/messages", b"/v1/messages/count_tokens?x", b"/v1/messages/x", b"/"])
+def test_the_shape_of_an_error_follows_from_the_target(target: bytes) -> None:
+    is_anthropic = target in (b"/v1/messages", b"/v1/messages/count_tokens?x")
+    right, wrong = (
+        answer(400, error_body(InvalidJson(), anthropic=each is is_anthropic)) for each in (True, False)
+    )
+
+    assert (judge(right, target=target), len(judge(wrong, target=target))) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,7 @@ from app.broken import BrokenStream, ClientStalled, DeadlineExceeded
 from app.error_body import error_body
 from app.errors import (
     BadRequest,
-    ExpectationFailed,
     GatewayError,
-    HeadersTooLarge,
     MethodNotAllowed,
     ReloadFailed,
     TargetTooLong,
@@ -31,7 +29,7 @@ MADE = {
     StoreSilent: lambda: StoreSilent(details=DETAILS),
 }
 
-BEFORE_THE_ROUTE = (TargetTooLong, HeadersTooLarge, ExpectationFailed)  # is known, and with it whose shape
+BEFORE_THE_ROUTE = (TargetTooLong,)  # is known, and with it whose shape
 
 
 def kinds_below(kind: type[GatewayError]) -> set[type[GatewayError]]:
