@@ -46,10 +46,16 @@ def bombs(size: int) -> Iterator[tuple[str, bytes]]:
     for name, piece in BOMBS.items():
         yield name, b'{"a":[' + piece * (size // len(piece)) + b"1]}"
     most = 149_000
-    yield "the most names", b"{" + b",".join(b'"%x":1' % number for number in range(most)) + b"}"
+    yield "the most names", b"{" + b",".join(b'"%x":1' % number for number in range(most // 2)) + b"}"
     yield "the most lists", b'{"a":[' + b"[]," * (most // 2) + b"1]}"
     yield "repeated names", b"{" + b'"a":1,' * (most - 1) + b'"a":1}'
     yield "a long text", b'{"a":"' + b"x" * size + b'"}'
+    yield "spaces beside a salt", b'{"cache_salt":"x"' + b" " * size + b"}"
+    yield (
+        "the most names beside a salt",
+        b'{"cache_salt":"x",' + b",".join(b'"%x":1' % n for n in range(most // 2)) + b"}",
+    )
+    yield "a text with one pair", b'{"a":"' + b"x" * size + b'\\ud83d\\ude00"}'
     yield "surrogates", b'{"a":"' + b"\\ud83d\\ude00" * (size // 12) + b'\\ud800"}'
 
 
