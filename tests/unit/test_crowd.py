@@ -80,6 +80,18 @@ def test_those_beyond_the_places_are_extra(crowd: Crowd, connections: list[Clien
     assert [connection.is_extra for connection in connections] == [False] * PLACES + [True]
 
 
+def test_all_that_may_go_go_until_there_is_room(crowd: Crowd, connections: list[ClientConnection]) -> None:
+    """Those that came at once were all too young to go."""
+    for connection in connections[:PLACES]:
+        crowd.enter(connection)
+    for connection in connections:
+        connection.has_served = True
+
+    crowd.enter(connections[-1])
+
+    assert sum(connection.is_last for connection in connections) == 2
+
+
 def test_a_connection_that_closes_holds_no_place(crowd: Crowd, connections: list[ClientConnection]) -> None:
     *others, newcomer = connections
     for connection in others:
