@@ -49,9 +49,9 @@ class Crowd:
         self._members.discard(connection)
         self._closing[connection] = None
         if len(self._closing) > MAX_CLOSING:
-            oldest = next(iter(self._closing))
-            del self._closing[oldest]
-            oldest.shut_reading()
+            first = min(self._closing, key=lambda c: c.has_key)  # of those alike, the oldest
+            del self._closing[first]
+            first.shut_reading()
         try:
             connection.close()
         finally:

@@ -73,6 +73,29 @@ def test_a_request_with_a_key_keeps_its_place_whatever_it_waits_for(
     gevent.killall(waiting)
 
 
+@pytest.mark.parametrize(
+    ("with_key", "first_to_go"), [((), 0), ((0,), 1), ((0, 1), 2), ((0, 1, 2), 0)], ids=str
+)
+def test_strangers_are_the_first_whose_answer_is_waited_for_no_longer(
+    crowd: Crowd,
+    connections: list[ClientConnection],
+    monkeypatch: pytest.MonkeyPatch,
+    with_key: tuple[int, ...],
+    first_to_go: int,
+) -> None:
+    monkeypatch.setattr("app.crowd.MAX_CLOSING", 2)
+    closing = []
+    for number, connection in enumerate(connections[:3]):
+        connection.record = RequestRecord(key_name="tester" if number in with_key else None)
+        closing.append(gevent.spawn(crowd.close, connection))
+        gevent.sleep(0)
+
+    gevent.joinall(closing, timeout=1, count=1)
+
+    assert [greenlet.dead for greenlet in closing] == [number == first_to_go for number in range(3)]
+    gevent.killall(closing)
+
+
 def test_those_beyond_the_places_are_extra(crowd: Crowd, connections: list[ClientConnection]) -> None:
     for connection in connections:
         crowd.enter(connection)
