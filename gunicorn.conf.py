@@ -25,7 +25,9 @@ try:
 except SettingsError as error:
     sys.exit(f"gateway: {error}")
 
-RESERVED_FILES = 400  # the extra connections, those that close, pooled ones, the process's own
+RESERVED_FILES = (
+    500  # the extra connections and their upstreams', those that close, pooled ones, the process's own
+)
 
 
 def raise_file_limit() -> int:

@@ -75,14 +75,14 @@ class Gate:
     def _admit(self, record: RequestRecord, route: Route, connection: ClientConnection | None) -> None:
         if self._instance.is_draining:
             raise Draining
-        if connection is not None and connection.is_extra:
-            raise Overloaded
         if not self._keys.are_loaded:
             raise KeysUnavailable
         ring = self._keys.ring
         try:
             principal = find_principal(request.headers, ring)
         except MissingOrInvalidKey:
+            if connection is not None and connection.is_extra:
+                raise Overloaded from None
             self._wrong_keys.note(record, request.remote_addr, connection)
             raise
         g.principal = principal

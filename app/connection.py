@@ -68,10 +68,10 @@ class ClientConnection:
         return self._interrupt is not None
 
     def wait_for_request(self, seconds: float) -> bool:
-        """Wait for the first byte of a request; False when none came in time."""
+        """Wait for the first byte of a request; False when none came in time, or none may come any more."""
         if self.buffer.buf.tell():
             give_turn()  # who sends many requests at once takes turns with the others
-            return True
+            return not self.is_last  # it may have had to go meanwhile
         patience = gevent.Timeout.start_new(seconds)
         try:
             get_hub().wait(self._readable)

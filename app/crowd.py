@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from app.connection import ClientConnection
 
 CROWDED = 0.9  # of the connections that a worker is meant to carry
-EXTRA = 100  # beyond them: probes are answered there, everything else is told to come back
+EXTRA = (
+    100  # beyond them, for one request each: probes and valid keys are served, strangers told to come back
+)
 MAX_CLOSING = 100  # that are read on until the client has seen its answer
 SHARE_TO_GO = 0.01
 PATIENCE_SECONDS = 1.0  # a request that takes longer to come is a slow one
@@ -47,9 +49,9 @@ class Crowd:
         self._members.discard(connection)
         self._closing[connection] = None
         if len(self._closing) > MAX_CLOSING:
-            oldest = next(iter(self._closing))
-            del self._closing[oldest]
-            oldest.shut_reading()
+            first = min(self._closing, key=lambda c: c.has_key)  # of those alike, the oldest
+            del self._closing[first]
+            first.shut_reading()
         try:
             connection.close()
         finally:
@@ -59,7 +61,8 @@ class Crowd:
         """Close some that only wait: those without a key first, and those that wait for longest."""
         before = time.monotonic() - PATIENCE_SECONDS
         may_go = [c for c in self._members if _may_go(c, before)]
-        some = max(1, int(SHARE_TO_GO * self._most))
+        staying = sum(not connection.is_last for connection in self._members)
+        some = max(1, int(SHARE_TO_GO * self._most), staying - int(CROWDED * self._most))
         for connection in heapq.nsmallest(some, may_go, key=lambda c: (c.has_key, c.idle_since)):
             connection.evict()
 

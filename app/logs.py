@@ -84,7 +84,8 @@ def clean(value: str | None) -> str | None:
 
     A key comes here when a client sends it in a header that is logged.
     """
-    return None if value is None else LOOKS_LIKE_A_KEY.sub("?", CONTROL.sub("?", value[:MAX_VALUE_CHARS]))
+    # Cut last: half a key looks like none.
+    return None if value is None else LOOKS_LIKE_A_KEY.sub("?", CONTROL.sub("?", value))[:MAX_VALUE_CHARS]
 
 
 def replace(unwanted: re.Pattern[str], value: Any) -> Any:

@@ -10,7 +10,6 @@ from ipaddress import IPv6Address, ip_address
 from gevent import sleep
 from throttled import MemoryStore, Throttled, per_min
 
-from app.broken import ClientGone
 from app.connection import ClientConnection
 from app.errors import GatewayError
 from app.logs import RequestRecord
@@ -50,8 +49,9 @@ class WrongKeys:
             return
         self._delayed += 1
         try:
-            # Whoever ends the wait early wants the answer to be over, not another answer.
-            with suppress(ClientGone, GatewayError), connection.watched():
+            # Whoever ends the wait early wants the answer to be over, not another answer. A client that leaves
+            # ends nothing: half a close would be a way around the wait.
+            with suppress(GatewayError), connection.stoppable():
                 sleep(max(DELAY_SECONDS, self._delayed / ANSWERS_PER_SECOND))
         finally:
             self._delayed -= 1

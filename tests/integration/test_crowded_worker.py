@@ -1,6 +1,7 @@
 """Connections that only wait make room for clients with a key before those are turned away."""
 
 import itertools
+import select
 import time
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -77,6 +78,20 @@ def test_idle_strangers_go_before_idle_clients_with_a_key(small: Gateway) -> Non
         known.send_request("GET", "/v1/models")
 
         assert known.read_head() == 200
+
+
+def test_a_stranger_who_opens_again_whatever_was_closed_keeps_no_key_out(small: Gateway) -> None:
+    statuses, reopened = [], []
+    with ExitStack() as opened:
+        strangers = fill(small, opened, b"", 3 * PLACES)
+        while len(reopened) < 3 * PLACES:
+            statuses.append(small.chat().status)
+            closed, _, _ = select.select([client.sock for client in strangers], [], [], 0)
+            reopened += closed
+            strangers = [client for client in strangers if client.sock not in closed]
+            strangers += fill(small, opened, b"", len(closed))
+
+    assert set(statuses) == {200}
 
 
 def test_who_is_served_is_never_evicted(small: Gateway) -> None:

@@ -1,6 +1,7 @@
 """The end of a connection: the client still reads its answer, the others wait for nothing."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from types import SimpleNamespace
 
 import gevent
@@ -58,6 +59,19 @@ def test_who_has_to_go_wakes_up_from_its_wait(pair: Pair, is_busy: bool) -> None
     connection.evict()
 
     assert waiting.get(timeout=5) == b""
+    connection.close()
+
+
+def test_who_had_to_go_while_others_had_their_turn_is_asked_nothing_more(pair: Pair) -> None:
+    _, connection = pair
+    connection.buffer = SimpleNamespace(buf=BytesIO())
+    connection.buffer.buf.write(b"GET / HTTP/1.1")
+    waiting = gevent.spawn(connection.wait_for_request, 5)
+    gevent.sleep(0)
+
+    connection.evict()
+
+    assert waiting.get(timeout=5) is False
     connection.close()
 
 

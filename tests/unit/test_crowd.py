@@ -73,11 +73,46 @@ def test_a_request_with_a_key_keeps_its_place_whatever_it_waits_for(
     gevent.killall(waiting)
 
 
+@pytest.mark.parametrize(
+    ("with_key", "first_to_go"), [((), 0), ((0,), 1), ((0, 1), 2), ((0, 1, 2), 0)], ids=str
+)
+def test_strangers_are_the_first_whose_answer_is_waited_for_no_longer(
+    crowd: Crowd,
+    connections: list[ClientConnection],
+    monkeypatch: pytest.MonkeyPatch,
+    with_key: tuple[int, ...],
+    first_to_go: int,
+) -> None:
+    monkeypatch.setattr("app.crowd.MAX_CLOSING", 2)
+    closing = []
+    for number, connection in enumerate(connections[:3]):
+        connection.record = RequestRecord(key_name="tester" if number in with_key else None)
+        closing.append(gevent.spawn(crowd.close, connection))
+        gevent.sleep(0)
+
+    gevent.joinall(closing, timeout=1, count=1)
+
+    assert [greenlet.dead for greenlet in closing] == [number == first_to_go for number in range(3)]
+    gevent.killall(closing)
+
+
 def test_those_beyond_the_places_are_extra(crowd: Crowd, connections: list[ClientConnection]) -> None:
     for connection in connections:
         crowd.enter(connection)
 
     assert [connection.is_extra for connection in connections] == [False] * PLACES + [True]
+
+
+def test_all_that_may_go_go_until_there_is_room(crowd: Crowd, connections: list[ClientConnection]) -> None:
+    """Those that came at once were all too young to go."""
+    for connection in connections[:PLACES]:
+        crowd.enter(connection)
+    for connection in connections:
+        connection.has_served = True
+
+    crowd.enter(connections[-1])
+
+    assert sum(connection.is_last for connection in connections) == 2
 
 
 def test_a_connection_that_closes_holds_no_place(crowd: Crowd, connections: list[ClientConnection]) -> None:

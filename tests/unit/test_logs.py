@@ -76,5 +76,10 @@ def test_a_key_in_a_field_that_is_logged_is_not_shown() -> None:
     assert record.fields()["client_request_id"] == "id ?"
 
 
+@pytest.mark.parametrize("offset", range(180, 200))
+def test_a_key_at_the_cut_shows_nothing_of_itself(offset: int) -> None:
+    assert clean("x" * (offset - 1) + " " + KEY) == "x" * (offset - 1) + " ?"
+
+
 def test_what_is_no_key_is_shown() -> None:
     assert clean("disk-0123456789abcdef, 10.0.0.1") == "disk-0123456789abcdef, 10.0.0.1"

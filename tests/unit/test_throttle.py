@@ -7,7 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.socket import socketpair
+from gevent.socket import SHUT_RDWR, SHUT_WR, socketpair
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,13 +192,16 @@ def test_the_end_of_the_worker_ends_the_wait_and_changes_no_answer(used_up: Wron
     assert waiting.get(timeout=DELAY_SECONDS / 2) is None
 
 
-def test_a_client_that_leaves_ends_the_wait(used_up: WrongKeys, clients: Any) -> None:
+@pytest.mark.parametrize("how", [SHUT_WR, SHUT_RDWR], ids=["half", "whole"])
+def test_a_client_that_closes_does_not_end_the_wait(used_up: WrongKeys, clients: Any, how: int) -> None:
     (client,) = clients()
+    began = gevent.get_hub().loop.now()
     waiting = client.send_wrong(used_up)
 
-    client.end.close()
+    client.end.shutdown(how)
 
-    assert waiting.get(timeout=DELAY_SECONDS / 2) is None
+    waiting.get()
+    assert gevent.get_hub().loop.now() - began >= DELAY_SECONDS
 
 
 def test_a_connection_that_has_to_make_room_is_answered_at_once(used_up: WrongKeys, clients: Any) -> None:
