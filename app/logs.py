@@ -16,6 +16,7 @@ MAX_VALUE_CHARS = 200
 # What moves a terminal's cursor, ends a line, turns the direction of text or is no character at all.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
+PARTED = re.compile(r"[\s'\"]|^$")  # what would read as no field, or as several
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
     *("phase", "seconds", "reason", "lost", "problems"),
@@ -110,7 +111,12 @@ class TextFormatter(logging.Formatter):
         """One line; a traceback follows where there is one."""
         line = super().format(record)
         values = [replace(CONTROL, getattr(record, name, None)) for name in TEXT_FIELDS]
-        return " ".join([line, *(str(value) for value in values if value not in (None, []))])
+        return " ".join([line, *(as_field(value) for value in values if value not in (None, []))])
+
+
+def as_field(value: Any) -> str:
+    """The value as one field of a line of text: quoted where it would not be taken for one."""
+    return repr(value) if isinstance(value, str) and PARTED.search(value) else str(value)
 
 
 def logging_config(log_format: str) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""One line of log a request. Those about strangers have a budget; what is beyond it is counted and told."""
+"""One line of log a request. Those about strangers have a budget; what is beyond it is counted and told.
+
+A stranger is whoever was not found to have a valid key: also one who was refused before the key was
+looked at. Lines of status 5xx have a budget of their own, so that a flood of bad requests cannot hide that
+the gateway fails those who have a key.
+"""
 
 import logging
 import time
@@ -8,19 +13,19 @@ from throttled import MemoryStore, Throttled, per_sec
 
 from app.logs import RequestRecord, clean
 
-LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker
+LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
 TELL_SECONDS = 10.0
 MAX_PEERS = 10_000  # that are counted one by one
-STRANGERS = "strangers"
+REFUSED, FAILED = "refused", "failed"
 log = logging.getLogger("gateway.request")
 
 
 class RequestLog:
-    """Writes what a request was when it is over. Whoever has sent a valid key is always written of."""
+    """Writes what a request was when it is over. Whoever is known to have a valid key always has a line."""
 
     def __init__(self) -> None:
         quota = per_sec(LINES_PER_SECOND, burst=LINES_AT_ONCE)
-        self._budget = Throttled(key=STRANGERS, using="gcra", quota=quota, store=MemoryStore())
+        self._budgets = Throttled(using="gcra", quota=quota, store=MemoryStore())
         self._told_at = -TELL_SECONDS
         self._forget()
 
@@ -31,10 +36,13 @@ class RequestLog:
         level = logging.DEBUG if is_probe and record.outcome == "complete" else logging.INFO
         if not log.isEnabledFor(level):
             return
-        if record.key_name is None and (record.throttled or self._budget.limit().limited):
+        if record.key_name is None and (record.throttled or self._is_too_many(record.status)):
             self._count(record)
         else:
             log.log(level, "request", extra=record.fields())
+
+    def _is_too_many(self, status: int) -> bool:
+        return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited
 
     def _count(self, record: RequestRecord) -> None:
         self._statuses[str(record.status)] += 1

@@ -49,8 +49,8 @@ class WrongKeys:
             return
         self._delayed += 1
         try:
-            # Whoever ends the wait early wants the answer to be over, not another answer. A client that leaves
-            # ends nothing: half a close would be a way around the wait.
+            # Whoever ends the wait early wants the answer to be over, not another answer. A client that
+            # leaves ends nothing: half a close would be a way around the wait.
             with suppress(GatewayError), connection.stoppable():
                 sleep(max(DELAY_SECONDS, self._delayed / ANSWERS_PER_SECOND))
         finally:

@@ -128,11 +128,11 @@ class Exchange:
             self._log.write(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
+        if self._connection.is_last or self._connection.has_overflowed:
+            self._response.force_close()
         if isinstance(body, Relay):
             return self._relay(body)
         content = b"".join(body)
-        if self._connection.is_last:
-            self._response.force_close()
         self._record.bytes_out = len(content)
         head = self._response.take_head()
         send_all(self._connection, head if self._request.method == "HEAD" else head + content)

@@ -155,6 +155,18 @@ def test_a_client_that_sends_ahead_waits_for_its_turn(start_gateway: Any) -> Non
     assert hasty.buffer.count(b"HTTP/1.1 404") < count - 1
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_who_sends_ahead_more_than_is_kept_hears_that_nothing_follows(gateway: Gateway, stream: bool) -> None:
+    with gateway.connect() as hasty:
+        hasty.send_request("POST", CHAT, chat_body(stream=stream, fake={"before_head": 1}))
+        hasty.sock.sendall(b"GET /nothing HTTP/1.1\r\nHost: g\r\n\r\n" * 4000)
+
+        assert hasty.read_head() == 200
+        assert hasty.headers["connection"] == "close"
+        hasty.read_body()
+        assert hasty.is_whole
+
+
 def test_a_body_of_dust_keeps_nobody_waiting(start_gateway: Any) -> None:
     gateway = start_gateway(WEB_CONCURRENCY=1)
     gateway.wait_ready()

@@ -44,6 +44,24 @@ def test_a_line_of_text_is_one_line_whatever_a_field_holds(value: str) -> None:
     assert not UNWANTED & set(line)
 
 
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("m complete 0.1", "'m complete 0.1'"),
+        ("'m'", '''"'m'"'''),
+        ('"m"', """'"m"'"""),
+        ("a\u00a0b", r"'a\xa0b'"),
+        ("", "''"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("模型", "模型"),
+    ],
+)
+def test_a_text_is_one_field_of_a_line_of_text(model: str, shown: str) -> None:
+    line = TextFormatter("%(message)s").format(record_of(status=200, model=model, outcome="complete"))
+
+    assert line == f"told 200 {shown} complete"
+
+
 @pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 def test_a_line_of_json_is_one_line_whatever_a_field_holds(value: str) -> None:
     formatter = JsonFormatter("%(levelname)s %(message)s")

@@ -40,7 +40,7 @@ def write(log: RequestLog, times: int, **fields: Any) -> None:
         log.write(refused(**fields))
 
 
-def test_strangers_have_five_hundred_lines_at_once_and_then_eight_a_second(
+def test_strangers_have_two_thousand_lines_at_once_and_then_eight_a_second(
     clock: Clock, lines: Lines
 ) -> None:
     log = RequestLog()
@@ -61,6 +61,18 @@ def test_whoever_has_a_key_is_always_written_of(clock: Clock, lines: Lines, stat
     write(log, 1000, key_name="tester", status=status)
 
     assert lines.requests == LINES_AT_ONCE + 1000
+
+
+@pytest.mark.parametrize(("flood", "other"), [(404, 503), (400, 500), (503, 404)])
+def test_refusals_and_failures_hide_no_lines_of_each_other(
+    clock: Clock, lines: Lines, flood: int, other: int
+) -> None:
+    log = RequestLog()
+    write(log, LINES_AT_ONCE + 100, status=flood)
+
+    write(log, LINES_AT_ONCE + 100, status=other)
+
+    assert lines.requests == 2 * LINES_AT_ONCE
 
 
 def test_a_wrong_key_too_many_has_no_line_while_there_is_room(clock: Clock, lines: Lines) -> None:
