@@ -114,6 +114,14 @@ def _containers(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return [child for child in children if type(child) in CONTAINERS]
 
 
+def decode_upstream(data: bytes) -> Any:
+    """Any JSON that an upstream sent, as it comes. Raises StrictJsonError for what is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise StrictJsonError("not valid JSON") from None
+
+
 def member_spans(text: str, pause: Callable[[], None]) -> Iterator[tuple[str, int, int, int]]:
     """Each top-level member of a text that `decode_object` accepted: its name, where the name begins, where
     the value begins, and where it ends. Others run in between.
