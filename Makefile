@@ -56,7 +56,7 @@ check: dev security ## format, lint, types, keys in files
 
 security: audit-tools ## insecure calls, keys in files, and Dockerfiles and workflows where there are any
 	$(AUDIT)/bandit --quiet --severity-level medium --skip $(RUFF_HAS) --recursive $(CODE)
-	@test -n "$(strip $(TEXTS))" || { echo "security: git lists no files to look for keys in"; exit 1; }
+	@test -n "$(strip $(TEXTS))" || { git ls-files >/dev/null && echo "security: git lists no files to look for keys in"; exit 1; }
 	@echo $(AUDIT)/detect-secrets-hook $(SECRETS) && $(AUDIT)/detect-secrets-hook $(SECRETS) $(TEXTS)
 	$(if $(DOCKERFILES),$(AUDIT)/hadolint --failure-threshold error $(DOCKERFILES))
 	$(if $(WORKFLOWS),$(AUDIT)/zizmor --offline --min-severity high $(WORKFLOWS))

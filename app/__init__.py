@@ -9,7 +9,7 @@ from app import admin, auth, health, models, proxy
 from app.commands import write_opencode_config
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
-from app.headers import OURS
+from app.headers import OURS, id_fields
 from app.hold import Hold
 from app.instance import INSTANCE, Instance
 from app.keys.commands import keys as key_commands
@@ -90,7 +90,8 @@ def _render_exhaustion(_error: MemoryError) -> Response:
 
 
 def _add_fields(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.record.request_id
+    anthropic = speaks_anthropic(request.environ["RAW_URI"])
+    response.headers.update(id_fields(g.record.request_id, anthropic=anthropic))
     if not isinstance(response.response, Relay):
         response.headers.update(OURS)
     return response

@@ -41,6 +41,11 @@ def to_upstream(client: Headers, request_id: str, key_secret: bytes, *, has_body
     return passed
 
 
+def id_fields(request_id: str, *, anthropic: bool) -> dict[str, str]:
+    """The request's id as clients look for it; Anthropic's SDK has its own name for it."""
+    return {"X-Request-Id": request_id, **({"request-id": request_id} if anthropic else {})}
+
+
 def to_client(upstream: Iterable[tuple[str, str]], *, is_stream: bool) -> list[tuple[str, str]]:
     """The upstream's fields that clients read, less those named in Connection."""
     fields = list(upstream)

@@ -16,7 +16,7 @@ from app.broken import ClientGone, IdleTimeout
 from app.connection import ClientConnection
 from app.error_body import render_error
 from app.errors import BadRequest, GatewayError, RequestTimeout, UpstreamTimeout
-from app.headers import OURS
+from app.headers import OURS, id_fields
 from app.instance import INSTANCE
 from app.logs import RequestRecord
 from app.relay import GONE, Relay
@@ -156,14 +156,15 @@ def send_all(connection: ClientConnection, data: bytes) -> None:
 
 def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord, target: str) -> None:
     """Answer outside of any WSGI call, and note it in the record; the connection must end."""
-    content = render_error(error, anthropic=speaks_anthropic(target))
+    anthropic = speaks_anthropic(target)
+    content = render_error(error, anthropic=anthropic)
     record.status, record.outcome, record.bytes_out = error.status, error.code, len(content)
     fields = {
         "Date": http_date(int(time.time())),
         "Connection": "close",
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
-        "X-Request-Id": record.request_id,
+        **id_fields(record.request_id, anthropic=anthropic),
         **OURS,
         **error.headers(),
     }

@@ -1,5 +1,6 @@
 """Which header fields of the upstream's answer reach the client."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ STAY_BEHIND = (
     "Server-Timing", "traceparent", "X-Accel-Redirect", "X-Sendfile", "X-Accel-Buffering", "Status",
     "openai-organization", "openai-project", "anthropic-organization-id", "X-RateLimit_Odd", "Allow",
     "Content-Location", "Content-MD5", "X-API-Key", "Authorization", "Clear-Site-Data", "Set_Cookie",
+    "Request-Id",
 )  # fmt: skip
 PASS = {
     "X-RateLimit-Limit-Requests": "60",
@@ -172,3 +174,34 @@ def test_an_error_of_the_upstream_is_kept_by_nobody_either(gateway: Gateway, sta
 
     assert (reply.status, reply.headers["cache-control"]) == (status, "no-store")
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+ON_MESSAGES = {
+    "relayed": (b"POST /v1/messages", b"application/json", 200),
+    "counted": (b"POST /v1/messages/count_tokens", b"application/json", 200),
+    "refused": (b"POST /v1/messages", b"text/plain", 415),
+    "wrong method": (b"PUT /v1/messages", b"application/json", 405),
+    "malformed": (b"POST /v1/messages", b"a\x00b", 400),
+}
+
+
+@pytest.mark.parametrize(("asks", "media_type", "status"), ON_MESSAGES.values(), ids=ON_MESSAGES)
+def test_anthropics_sdk_finds_the_id_under_its_own_name(
+    gateway: Gateway, asks: bytes, media_type: bytes, status: int
+) -> None:
+    body = json.dumps(
+        {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a"}]}
+    ).encode()
+    fields = b"Host: g\r\nX-API-Key: %b\r\nContent-Type: %b\r\n" % (KEY.encode(), media_type)
+    with gateway.connect() as client:
+        client.sock.sendall(
+            b"%b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (asks, fields, len(body), body)
+        )
+
+        assert client.read_head() == status
+        assert client.headers["request-id"] == client.request_id
+
+
+@pytest.mark.parametrize("target", ["/v1/models", "/health/live", "/nothing", "/v1/messages/nothing"])
+def test_others_are_told_the_id_once(gateway: Gateway, target: str) -> None:
+    assert "request-id" not in gateway.request("GET", target, headers={"X-API-Key": KEY}).headers

@@ -83,6 +83,15 @@ def test_no_list_of_files_is_no_pass() -> None:
     assert make("security", "TEXTS=").returncode != 0
 
 
+def test_where_git_fails_it_says_itself_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nothing"))
+    seen = make("security", "CODE=wsgi.py")
+
+    assert seen.returncode != 0
+    assert "not a git repository" in seen.stderr
+    assert "lists no files" not in seen.stdout
+
+
 def test_an_error_in_a_dockerfile_is_found(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM python:3.11-slim\nCOPY a b c\n")
     seen = look_at(tmp_path, DOCKERFILES="Dockerfile")

@@ -98,7 +98,7 @@ def test_twice_as_many_clients_as_connections_are_all_served_but_strangers(start
     with ExitStack() as opened:
         clients = [opened.enter_context(asks(gateway, fake=ENDLESS)) for _ in range(40)]
         statuses = [client.read_head() for client in clients]
-        probe = gateway.request("GET", "/health/ready")
+        probe = gateway.request("GET", "/health/live")
         with gateway.connect() as stranger:
             stranger.send_request("POST", CHAT, chat_body(stream=True), X_API_Key="")
             assert_overloaded(stranger)

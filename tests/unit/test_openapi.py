@@ -124,3 +124,13 @@ def test_each_error_has_the_form_that_is_described(kind: type[GatewayError]) -> 
         schema = {**CONTENT, "$ref": f"{pointer}/content/application~1json/schema"}
         jsonschema.Draft202012Validator(schema).validate(content)
         assert error.headers().keys() | {"X-Request-Id"} <= response["headers"].keys()
+        assert ("request-id" in response["headers"]) is (
+            route.api is Api.MESSAGES and kind not in BEFORE_THE_ROUTE
+        )
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.api is Api.MESSAGES], ids=lambda r: r.path)
+def test_an_answer_that_is_relayed_to_anthropics_sdk_has_the_id_that_it_reads(route: Route) -> None:
+    _, response = responses_of(route)["200"]
+
+    assert "request-id" in response["headers"]
