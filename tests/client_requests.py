@@ -19,7 +19,8 @@ def without_salt(body: bytes) -> bytes:
 
 
 # Recorded from OpenCode 1.18.33.
-OPENCODE: dict[str, Any] = json.loads((Path(__file__).parent / "samples" / "opencode_requests.json").read_text())
+SAMPLES = Path(__file__).parent / "samples"
+OPENCODE: dict[str, Any] = json.loads((SAMPLES / "opencode_requests.json").read_text())
 
 GREP = {  # a tool whose property is called like a keyword of JSON Schema
     "$schema": "https://json-schema.org/draft/2020-12/schema",
