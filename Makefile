@@ -41,7 +41,7 @@ demo-secret-manager: gateway ## the same, with its keys in a stand-in for Google
 
 test: check test-fast test-e2e ## everything
 
-test-fast: dev gateway-alone audit-tools ## unit and integration tests, about a minute
+test-fast: dev gateway-alone audit-tools ## unit and integration tests, about four minutes
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
@@ -69,7 +69,7 @@ sbom: gateway-alone audit-tools ## what the gateway consists of, as CycloneDX: b
 	$(AUDIT)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-format JSON --output-file $(SBOM) $(LISTED)
 
-measure: dev ## what the gateway promises, in figures; about ten minutes
+measure: dev ## what the gateway promises, in figures; about twelve minutes
 	$(BIN)/python -m tests.measure
 
 soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
