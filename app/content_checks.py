@@ -39,12 +39,7 @@ def content(setting: str) -> Check:
 def _media(node: Any, asked: Asked, *, is_part: bool = False) -> str | None:
     """vLLM judges a part by the members that it has, whatever its `type` says; so does this."""
     if isinstance(node, list):
-        for number, child in enumerate(node, 1):
-            if isinstance(child, dict | list) and (complaint := _media(child, asked, is_part=is_part)):
-                return complaint
-            if number % PARTS_AT_ONCE == 0:
-                give_turn()
-        return None
+        return _media_in(node, asked, is_part=is_part)
     if not isinstance(node, dict):
         return None
     if not TELLING_KEYS.isdisjoint(node) or node.get("type") in EMBEDS_KEYS:
@@ -53,6 +48,15 @@ def _media(node: Any, asked: Asked, *, is_part: bool = False) -> str | None:
             return complaint
     below = [node[key] for key in ("content", "output") if key in node]
     return _media(below, asked, is_part=True) if below else None
+
+
+def _media_in(nodes: list[Any], asked: Asked, *, is_part: bool) -> str | None:
+    for number, node in enumerate(nodes, 1):
+        if isinstance(node, dict | list) and (complaint := _media(node, asked, is_part=is_part)):
+            return complaint
+        if number % PARTS_AT_ONCE == 0:
+            give_turn()
+    return None
 
 
 def _medium(node: dict[str, Any], asked: Asked, *, is_part: bool) -> str | None:

@@ -133,11 +133,12 @@ def _keywords(node: Any, *, holds_names: bool = False) -> Iterator[tuple[str, An
     if isinstance(node, list):
         for child in node:
             yield from _keywords(child)
-    elif isinstance(node, dict):
-        yield from () if holds_names else node.items()
-        for key, child in node.items():
-            if holds_names or key not in VALUES_OF_SCHEMA:
-                yield from _keywords(child, holds_names=not holds_names and key in NAMES_OF_SCHEMA)
+    if not isinstance(node, dict):
+        return
+    yield from () if holds_names else node.items()
+    for key, child in node.items():
+        if holds_names or key not in VALUES_OF_SCHEMA:
+            yield from _keywords(child, holds_names=not holds_names and key in NAMES_OF_SCHEMA)
 
 
 def _exceeds(value: Any, most: int) -> bool:
