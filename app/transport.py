@@ -1,10 +1,14 @@
-"""Connections to the upstream: one pool over TCP, TLS or a Unix socket, as a `requests` adapter."""
+"""Connections to the upstream, over TCP, TLS or a Unix socket, as a `requests` adapter.
 
-import http.client
+`requests` opens the request and tells how that failed; the bytes on the connection are written and read
+here, since the way of its own library takes as much time as all the rest of a request.
+"""
+
 import select
 import socket
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,16 +16,20 @@ import requests
 from gevent.monkey import get_original
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
+
+from app.answer import READ_BYTES, Answer
+from app.answer_head import AnswerHead, parse_head
+from app.errors import UpstreamError
 
 CONNECT_SECONDS = 2.0
 # Below the 5 s of a uvicorn with default settings; vLLM behind our entrypoint keeps them longer.
 IDLE_SECONDS = 4.0
-MAX_STATUS_LINES = 10  # of one answer: all but the last are interim ones
+MAX_HEADS = 10  # of one answer: all but the last are interim ones
+MAX_HEAD_BYTES = 64 * 1024  # as much as a client may send
 POOL_SIZE = 1000  # connections kept; more may be open at once
+JOINED_BYTES = 64 * 1024  # a body up to this goes out in one piece with its head
 UNIX_HOST = "vllm"
+END_OF_HEAD = b"\r\n\r\n"
 native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
 native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
 
@@ -30,116 +38,161 @@ class StaleConnection(Exception):
     """A pooled connection was closed by the upstream before it answered with a single byte."""
 
 
-class _Head(http.client.HTTPResponse):
-    """Reading interim answers without end would keep everything else of this worker from running."""
+class Connection:
+    """One connection: one request and its answer at a time."""
 
-    status_lines = 0
+    def __init__(self, sock: Any, pool: "Pool") -> None:
+        self.sock = sock
+        self._pool = pool
+        self._answers = 0
+        self._idle_since = 0.0
 
-    def _read_status(self) -> tuple[str, int, str]:
-        self.status_lines += 1
-        if self.status_lines > MAX_STATUS_LINES:
-            raise http.client.HTTPException("interim answers without end")
-        found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # missing in the stubs
-        return found
+    def ask(self, head: bytes, body: bytes) -> tuple[AnswerHead, bytes]:
+        """Send a request; the head of its answer, and what has come of the answer's body with it.
 
+        Blocks this greenlet without a limit. Raises StaleConnection only when not one byte of an answer
+        came on a connection that had carried one before, OSError, or UpstreamError for what is no HTTP.
+        """
+        try:
+            for piece in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
+                self.sock.sendall(piece)
+        except ConnectionError:
+            pass  # it may have answered before it stopped reading
+        answer = self._read_head()
+        self._answers += 1
+        return answer
 
-class _Tracked:
-    """A pooled connection that knows whether it was used before and for how long it lay idle."""
+    def _read_head(self) -> tuple[AnswerHead, bytes]:
+        data = self._first_bytes()
+        for _ in range(MAX_HEADS):
+            while (end := data.find(END_OF_HEAD)) < 0:
+                more = self.sock.recv(READ_BYTES)
+                if not more or len(data) > MAX_HEAD_BYTES:
+                    raise UpstreamError
+                data += more
+            if end > MAX_HEAD_BYTES:
+                raise UpstreamError
+            head, data = parse_head(data[:end]), data[end + len(END_OF_HEAD) :]
+            if not head.is_interim:
+                return head, data
+        raise UpstreamError
 
-    response_class: Any = _Head
-    sock: Any
-    timeout: Any
-    answers = 0
-    idle_since = 0.0
+    def _first_bytes(self) -> bytes:
+        try:
+            data: bytes = self.sock.recv(READ_BYTES)
+        except ConnectionError:
+            if self._answers:
+                raise StaleConnection from None
+            raise
+        if data:
+            return data
+        raise StaleConnection if self._answers else ConnectionResetError("no answer")
 
-    @property
     def is_stale(self) -> bool:
         """Whether the connection lay idle for too long; only asked of one that is in the pool."""
-        return self.answers > 0 and time.monotonic() - self.idle_since > IDLE_SECONDS
+        return time.monotonic() - self._idle_since > IDLE_SECONDS
 
-    @property
-    def is_connected(self) -> bool:
-        """urllib3 asks before it reuses a connection.
+    def release(self) -> None:
+        """Give the connection back: its answer was read to the end."""
+        self._idle_since = time.monotonic()
+        self._pool.put(self)
 
-        Its own look at the socket lets other greenlets run, and a client that left meanwhile would take
-        the connection out of the pool with nobody to close it.
-        """
-        return self.sock is not None and not self.is_stale and not has_something_to_say(self.sock)
+    def close(self) -> None:
+        """End the connection; again without effect."""
+        self.sock.close()
 
-    def connect(self) -> None:
-        """Make the connection anew; urllib3 keeps the object when the socket is gone."""
-        self.answers = 0
-        super().connect()  # type: ignore[misc]
-        self.sock.settimeout(None)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request. The limit for connecting ends with that: callers bound what follows."""
-        if self.sock is not None:
-            self.timeout = None
-        super().request(*args, **kwargs)  # type: ignore[misc]
+class Pool:
+    """Connections to one server that wait for their next request; the youngest is used first."""
 
-    def getresponse(self) -> Any:
-        """Read the head; raises StaleConnection only when not one byte of an answer came."""
-        if self.answers:
-            self._wait_for_first_byte()
-        self.answers += 1
-        carrier = self.sock  # http.client forgets the socket of an answer that ends with it
-        response = super().getresponse()  # type: ignore[misc]
-        response.carrier = carrier
-        return response
+    def __init__(self, dial: Callable[[], Any]) -> None:
+        self._dial = dial
+        self._idle: list[Connection] = []
 
-    def _wait_for_first_byte(self) -> None:
+    def urlopen(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], **_: Any
+    ) -> Answer:
+        """What `requests` asks of a pool: send a request, and read the head of its answer."""
+        lines = [f"{method} {url} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        head = "\r\n".join(lines).encode("latin-1") + END_OF_HEAD
+        if head.count(b"\n") > len(lines) + 1 or head.count(b"\r") > len(lines) + 1:
+            raise UpstreamError  # a line end within a field would begin another
+        connection = self._take() or Connection(self._dial(), self)
+        is_answered = False
         try:
-            # A TLS socket cannot peek; there a stale connection is an ordinary failure.
-            if isinstance(self.sock, ssl.SSLSocket) or self.sock.recv(1, socket.MSG_PEEK):
-                return
-        except ConnectionError:
-            pass
-        raise StaleConnection
+            answer = Answer(connection, *connection.ask(head, body or b""))
+            is_answered = True
+        finally:
+            if not is_answered:
+                connection.close()
+        return answer
 
-    def _new_conn(self) -> socket.socket:
-        """A connected socket; urllib3's own would be left open when the client leaves meanwhile."""
+    def _take(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_stale() and not has_something_to_say(connection.sock):
+                return connection
+            connection.close()
+        return None
+
+    def put(self, connection: Connection) -> None:
+        """Keep the connection for another request, where there is room."""
+        if len(self._idle) < POOL_SIZE:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close_idle(self) -> None:
+        """Close the connections that will not be used again; the oldest lie in front."""
+        while self._idle and self._idle[0].is_stale():
+            self._idle.pop(0).close()
+
+
+class UpstreamAdapter(HTTPAdapter):
+    """One pool to one server, whatever a request's URL says; no cookies, proxies or redirects."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(max_retries=0)
+        self.pool = Pool(choose_dial(base_url))
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Every request goes to the one server that was configured."""
+        return self.pool
+
+    def cert_verify(self, *_args: Any) -> None:
+        """Connections are made with their certificates checked."""
+
+    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
+        """The path from the route table, untouched."""
+        return str(request.url)
+
+    def build_response(self, _request: requests.PreparedRequest, answer: Any) -> Any:
+        """What the pool returned is all that is needed."""
+        return answer
+
+
+def choose_dial(base_url: str) -> Callable[[], Any]:
+    """How a new connection to that URL is made: a socket that blocks its greenlet, or an OSError."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "unix":
+        return lambda: connect(socket.AF_UNIX, parts.path)
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return lambda: reach(host, parts.port or 80)
+    trusted = ssl.create_default_context()  # the system's, with OpenSSL's own SSL_CERT_FILE
+    trusted.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return lambda: reach(host, parts.port or 443, trusted)
+
+
+def reach(host: str, port: int, trusted: ssl.SSLContext | None = None) -> Any:
+    """A connection to the first address of the host that takes one, with TLS where it is to be trusted."""
+    failure = OSError("no address")
+    for family, _type, _protocol, _name, address in resolve(host, port):
         try:
-            return self._reach()
+            return connect(family, address, host, trusted)
         except OSError as error:
-            raise NewConnectionError(self, f"cannot connect: {error}") from error  # type: ignore[arg-type]
-
-    def _reach(self) -> socket.socket:
-        raise NotImplementedError
-
-
-class _Tcp(_Tracked):
-    host: str
-    port: int
-
-    def _reach(self) -> socket.socket:
-        failure = OSError("no address")
-        for family, _type, _protocol, _name, address in resolve(self.host.strip("[]"), self.port):
-            try:
-                sock = connect(family, address)
-            except OSError as error:
-                failure = error
-            else:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sock
-        raise failure
-
-
-class PlainConnection(_Tcp, HTTPConnection):
-    """TCP without TLS."""
-
-
-class TlsConnection(_Tcp, HTTPSConnection):
-    """TCP with TLS."""
-
-
-class UnixConnection(_Tracked, HTTPConnection):
-    """HTTP over a Unix socket; the pool binds its path in a subclass."""
-
-    socket_path = ""
-
-    def _reach(self) -> socket.socket:
-        return connect(socket.AF_UNIX, self.socket_path)
+            failure = error
+    raise failure
 
 
 def resolve(host: str, port: int) -> list[Any]:
@@ -150,20 +203,18 @@ def resolve(host: str, port: int) -> list[Any]:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def has_something_to_say(sock: Any) -> bool:
-    """Whether an idle connection has bytes, an end or an error to read; returns at once."""
-    look = native_poll()
-    look.register(sock.fileno(), select.POLLIN)
-    return bool(look.poll(0))
-
-
-def connect(family: int, address: Any) -> socket.socket:
+def connect(family: int, address: Any, host: str = "", trusted: ssl.SSLContext | None = None) -> Any:
     """A socket that is connected, or none: not even when the wait for it is interrupted."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     is_connected = False
     try:
         sock.settimeout(CONNECT_SECONDS)
         sock.connect(address)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if trusted is not None:
+            sock = trusted.wrap_socket(sock, server_hostname=host)
+        sock.settimeout(None)
         is_connected = True
     finally:
         if not is_connected:
@@ -171,47 +222,8 @@ def connect(family: int, address: Any) -> socket.socket:
     return sock
 
 
-class UpstreamAdapter(HTTPAdapter):
-    """One pool to one server, whatever a request's URL says; no cookies, proxies or redirects."""
-
-    def __init__(self, base_url: str) -> None:
-        super().__init__(max_retries=0)
-        self.pool = _make_pool(base_url)
-
-    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
-        """Every request goes to the one server that was configured."""
-        return self.pool
-
-    def close_idle(self) -> None:
-        """Close pooled connections that will not be used again; their slots stay in the pool."""
-        for connection in self.pool.pool.queue if self.pool.pool else ():
-            if isinstance(connection, _Tracked) and connection.is_stale:
-                connection.close()  # type: ignore[attr-defined]
-
-    def cert_verify(self, *_args: Any) -> None:
-        """The pool was made with its certificates."""
-
-    def request_url(self, request: requests.PreparedRequest, _proxies: Any) -> str:
-        """The path from the route table, untouched."""
-        return str(request.url)
-
-    def build_response(self, _request: requests.PreparedRequest, response: Any) -> Any:
-        """urllib3's response is all that is needed."""
-        return response
-
-
-def _make_pool(base_url: str) -> HTTPConnectionPool:
-    parts = urlsplit(base_url)
-    if parts.scheme == "https":
-        trusted = ssl.create_default_context()  # the system's, with OpenSSL's own SSL_CERT_FILE
-        trusted.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-        tls = HTTPSConnectionPool(parts.hostname or "", parts.port, maxsize=POOL_SIZE, ssl_context=trusted)
-        tls.ConnectionCls = TlsConnection
-        return tls
-    pool = HTTPConnectionPool(parts.hostname or UNIX_HOST, parts.port, maxsize=POOL_SIZE)
-    if parts.scheme == "unix":
-        members = {"socket_path": parts.path}
-        pool.ConnectionCls = type("BoundUnixConnection", (UnixConnection,), members)
-    else:
-        pool.ConnectionCls = PlainConnection
-    return pool
+def has_something_to_say(sock: Any) -> bool:
+    """Whether an idle connection has bytes, an end or an error to read; returns at once."""
+    look = native_poll()
+    look.register(sock.fileno(), select.POLLIN)
+    return bool(look.poll(0))

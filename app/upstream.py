@@ -1,19 +1,16 @@
 """Open a request to the upstream with `requests`, and translate how that can fail."""
 
-import http.client
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.structures import CaseInsensitiveDict
-from urllib3.util import SKIP_HEADER
 
 from app.answer import Answer
 from app.errors import UpstreamError
-from app.transport import CONNECT_SECONDS, UNIX_HOST, StaleConnection, UpstreamAdapter
+from app.transport import UNIX_HOST, StaleConnection, UpstreamAdapter
 from app.unavailable import UpstreamUnavailable
 
 
@@ -59,35 +56,20 @@ class Upstream:
 
     def close_idle(self) -> None:
         """Close connections that have been idle for too long to be used again."""
-        self._adapter.close_idle()
+        self._adapter.pool.close_idle()
 
     def _send(self, call: Call) -> Answer:
-        request = requests.PreparedRequest()
-        request.method = call.method
-        request.url = call.path
-        request.headers = CaseInsensitiveDict(self._headers(call))
-        request.body = call.body
+        request: Any = requests.PreparedRequest()
+        request.method, request.url, request.body = call.method, call.path, call.body
+        request.headers = self._headers(call)
         try:
-            response: Any = self._adapter.send(request, stream=True, timeout=(CONNECT_SECONDS, None))
+            answer: Any = self._adapter.send(request, stream=True)
         except requests.ConnectionError as error:
-            if _is_http_violation(error):
-                raise UpstreamError from error
             raise UpstreamUnavailable from error
         except (requests.RequestException, ValueError) as error:
             raise UpstreamError from error
-        return Answer(response)
+        return answer  # type: ignore[no-any-return]
 
-    def _headers(self, call: Call) -> Iterable[tuple[str, str]]:
-        yield "Host", self._host
-        yield "User-Agent", SKIP_HEADER
-        yield "Accept-Encoding", "identity"
-        if call.body is not None:
-            yield "Content-Length", str(len(call.body))
-        yield from call.headers.items()
-
-
-def _is_http_violation(error: requests.ConnectionError) -> bool:
-    """Whether bytes came that are no answer, rather than no bytes at all."""
-    causes = getattr(error.args[0], "args", ()) if error.args else ()
-    violations = [cause for cause in causes if isinstance(cause, http.client.HTTPException)]
-    return any(not isinstance(cause, http.client.RemoteDisconnected) for cause in violations)
+    def _headers(self, call: Call) -> dict[str, str]:
+        length = {} if call.body is None else {"Content-Length": str(len(call.body))}
+        return {"Host": self._host, "Accept-Encoding": "identity", **length, **call.headers}

@@ -1,0 +1,59 @@
+"""The head of an answer (RFC 9112 sections 4 and 5), taken in one meaning only."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import UpstreamError
+from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
+
+STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
+LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+BODILESS = (204, 304)
+SWITCHING_PROTOCOLS = 101
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """Status and fields; names as they came, values without the blanks around them."""
+
+    status: int
+    fields: list[tuple[str, str]]
+    is_http_1_0: bool
+
+    def field(self, name: str) -> str:
+        """The value of the field of that name in lower case, several joined; or an empty text."""
+        return ", ".join([value for found, value in self.fields if found.lower() == name])
+
+    @property
+    def is_interim(self) -> bool:
+        """Whether another head follows. Nobody asked for another protocol, so 101 is no answer at all."""
+        return self.status < 200
+
+    @property
+    def will_close(self) -> bool:
+        """Whether the connection ends behind the answer."""
+        options = self.field("connection").lower()
+        return "close" in options or (self.is_http_1_0 and "keep-alive" not in options)
+
+    def decoder(self) -> Decoder:
+        """What takes the body out of its framing. Raises UpstreamError where that is not certain."""
+        coding, declared = self.field("transfer-encoding").lower(), self.field("content-length")
+        if self.status in BODILESS:
+            return LengthDecoder(0)
+        if coding == "chunked" and not declared:
+            return ChunkedDecoder()
+        if coding or (declared and not LENGTH.fullmatch(declared)):
+            raise UpstreamError
+        return LengthDecoder(int(declared)) if declared else CloseDecoder()
+
+
+def parse_head(data: bytes) -> AnswerHead:
+    """The head in `data`, without the empty line behind it. Raises UpstreamError for what is none."""
+    first, *lines = data.split(b"\r\n")
+    status = STATUS_LINE.fullmatch(first)
+    found = [FIELD.fullmatch(line) for line in lines]
+    if status is None or None in found or int(status[2]) == SWITCHING_PROTOCOLS:
+        raise UpstreamError
+    fields = [(field[1].decode("ascii"), field[2].decode("latin-1")) for field in found if field]
+    return AnswerHead(int(status[2]), fields, status[1] == b"0")
