@@ -17,7 +17,7 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 
 from app.instance import INSTANCE  # noqa: E402
-from app.logs import logging_config  # noqa: E402
+from app.logs import logging_config, spare_what_no_line_shows  # noqa: E402
 from app.settings import SettingsError, server_settings  # noqa: E402
 
 try:
@@ -62,6 +62,7 @@ os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it off every path
 control_socket_disable = True
 
 logconfig_dict = logging_config(settings.log_format)
+spare_what_no_line_shows()
 accesslog = None
 
 SEND_BUFFER_BYTES = 48 * 1024  # else a client that does not read holds 2.8 MB of the kernel's

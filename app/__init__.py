@@ -6,7 +6,9 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
+from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
+from app.current import this_g, this_request
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
 from app.headers import OURS, id_fields
@@ -18,7 +20,6 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
-from app.relay import Relay
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
@@ -36,7 +37,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     Raises SettingsError when the environment does not describe a gateway.
     """
     settings = settings or process_settings()
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     upstream = Upstream(settings.vllm_base_url)
     keys = SharedKeys(open_store(settings), instance)
@@ -90,8 +91,8 @@ def _render_exhaustion(_error: MemoryError) -> Response:
 
 
 def _add_fields(response: Response) -> Response:
-    anthropic = speaks_anthropic(request.environ["RAW_URI"])
-    response.headers.update(id_fields(g.record.request_id, anthropic=anthropic))
-    if not isinstance(response.response, Relay):
+    anthropic = speaks_anthropic(this_request().environ["RAW_URI"])
+    response.headers.update(id_fields(this_g().record.request_id, anthropic=anthropic))
+    if not isinstance(response, RelayedResponse):
         response.headers.update(OURS)
     return response

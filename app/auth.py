@@ -2,11 +2,13 @@
 
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from flask import Request, g, request
+from flask import Request
 from werkzeug.datastructures import Headers
 
 from app.connection import ClientConnection
+from app.current import this_g, this_request
 from app.errors import AmbiguousCredentials, InsufficientScope, MissingOrInvalidKey
 from app.instance import Instance
 from app.keys.records import KeyRecord
@@ -47,9 +49,15 @@ class Principal:
         Else the time of an answer tells whether somebody has sent the same words before. Keys of one group
         share: they are one party, and prompts such as OpenCode's need not be read for each of them.
         """
-        if self.cache_group is not None:
-            return hmac.digest(CACHE_GROUP, self.cache_group.encode(), "sha256").hex()
-        return hmac.digest(self.secret, b"cache_salt", "sha256").hex()
+        return find_salt(self.secret, self.cache_group)
+
+
+@lru_cache(maxsize=1024)
+def find_salt(secret: bytes, cache_group: str | None) -> str:
+    """The salt of a key by itself or of its group; the same few are asked for again and again."""
+    if cache_group is not None:
+        return hmac.digest(CACHE_GROUP, cache_group.encode(), "sha256").hex()
+    return hmac.digest(secret, b"cache_salt", "sha256").hex()
 
 
 class Gate:
@@ -63,38 +71,39 @@ class Gate:
 
     def check(self) -> None:
         """Raises a GatewayError for a request that no view may see."""
-        record = open_record(request, self._proxy_hops)
-        host, target = request.environ.get("HTTP_HOST"), request.environ["RAW_URI"]
-        check_host(host, required=_needs_host(request))
+        current, found = this_request(), this_g()
+        found.record = record = open_record(current, self._proxy_hops)
+        host, target = current.environ.get("HTTP_HOST"), current.environ["RAW_URI"]
+        check_host(host, required=_needs_host(current))
         check_authority(target, host)
-        route = find_route(request.method, target)
-        g.route, record.route = route, route.path
+        found.route = route = find_route(current.method, target)
+        record.route = route.path
         if route.access is not Access.PUBLIC:
-            self._admit(record, route, request.environ.get(CONNECTION))
+            found.principal = self._admit(current, record, route)
 
-    def _admit(self, record: RequestRecord, route: Route, connection: ClientConnection | None) -> None:
+    def _admit(self, current: Request, record: RequestRecord, route: Route) -> Principal:
         if self._instance.is_draining:
             raise Draining
         if not self._keys.are_loaded:
             raise KeysUnavailable
         ring = self._keys.ring
         try:
-            principal = find_principal(request.headers, ring)
+            principal = find_principal(current.headers, ring)
         except MissingOrInvalidKey:
+            connection: ClientConnection | None = current.environ.get(CONNECTION)
             if connection is not None and connection.is_extra:
                 raise Overloaded from None
-            self._wrong_keys.note(record, request.remote_addr, connection)
+            self._wrong_keys.note(record, current.remote_addr, connection)
             raise
-        g.principal = principal
         record.key_name, record.key_id, record.key_source = principal.name, principal.key_id, principal.source
         self._keys.note_use(principal.secret)
         check_scope(principal, route, ring)
+        return principal
 
 
 def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     """The record of this request: the worker's, or a new one where no worker of ours runs."""
     record: RequestRecord = current.environ.get(RECORD) or RequestRecord()
-    g.record = record
     record.client_request_id = current.headers.get("X-Request-Id")
     if proxy_hops:
         forwarded = current.headers.get("X-Forwarded-For", "").split(",")

@@ -3,14 +3,15 @@
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import gevent
 from gevent.hub import get_hub
 
 from app.broken import ClientGone
+from app.head import END_OF_HEAD, READ_BYTES
 from app.logs import RequestRecord
 from app.turns import give_turn
 from app.unavailable import Overloaded
@@ -31,6 +32,29 @@ class Closable(Protocol):
 
 
 Held = TypeVar("Held", bound=Closable)
+Interrupt = Callable[[BaseException], None]
+
+
+class Watch:
+    """While it is entered, what stops the request is told to `interrupt`: a `with` statement's manager.
+
+    A class, since a generator's manager costs several times as much, and each request enters three.
+    """
+
+    __slots__ = ("_connection", "_interrupt", "_is_for_client")
+
+    def __init__(self, connection: "ClientConnection", interrupt: Interrupt, *, is_for_client: bool) -> None:
+        self._connection = connection
+        self._interrupt = interrupt
+        self._is_for_client = is_for_client
+
+    def __enter__(self) -> None:
+        """Start."""
+        self._connection.begin_watch(self._interrupt, is_for_client=self._is_for_client)
+
+    def __exit__(self, *_exc: object) -> None:
+        """Stop."""
+        self._connection.end_watch()
 
 
 class ClientConnection:
@@ -41,6 +65,7 @@ class ClientConnection:
 
     def __init__(self, sock: Any, buffer: Any) -> None:
         self.sock = sock
+        self.raw = sock._sock  # for callbacks of the event loop: gevent's own methods would switch greenlets
         self.buffer = buffer
         self.is_busy = False
         self.is_extra = False  # one more than this worker is meant to carry
@@ -54,7 +79,7 @@ class ClientConnection:
         self._expects_continue = False
         self._resets = False
         self._reading_is_shut = False
-        self._interrupt: Callable[[BaseException], None] | None = None
+        self._interrupt: Interrupt | None = None
         self._readable = get_hub().loop.io(sock.fileno(), READ)
 
     @property
@@ -69,7 +94,7 @@ class ClientConnection:
 
     def wait_for_request(self, seconds: float) -> bool:
         """Wait for the first byte of a request; False when none came in time, or none may come any more."""
-        if self.buffer.buf.tell():
+        if self.has_buffered(1):
             give_turn()  # who sends many requests at once takes turns with the others
             return not self.is_last  # it may have had to go meanwhile
         patience = gevent.Timeout.start_new(seconds)
@@ -81,7 +106,22 @@ class ClientConnection:
             return False
         finally:
             patience.close()
+        return self._take_first()
+
+    def _take_first(self) -> bool:
+        with suppress(BlockingIOError):
+            data = self.raw.recv(READ_BYTES)
+            self.buffer.unread(data)
+            return bool(data)
         return True
+
+    def has_buffered_head(self) -> bool:
+        """Whether reading the next head will not have to wait."""
+        return END_OF_HEAD in self.buffer.buf.getvalue().lstrip(b"\r\n")
+
+    def has_buffered(self, size: int) -> bool:
+        """Whether so many bytes have been read from the socket that nobody has asked for yet."""
+        return bool(self.buffer.buf.tell() >= size)
 
     def expect_continue(self) -> None:
         """The client waits for our consent before it sends its body."""
@@ -96,30 +136,30 @@ class ClientConnection:
             except OSError:
                 raise ClientGone from None
 
-    @contextmanager
-    def stoppable(self, interrupt: Callable[[BaseException], None] | None = None) -> Iterator[None]:
+    def stoppable(self, interrupt: Interrupt | None = None) -> Watch:
         """Call `interrupt` from the event loop when the worker says stop.
 
         Without one, what stops is raised in this greenlet, where it waits.
         """
-        self._interrupt = interrupt or gevent.getcurrent().throw
-        try:
-            yield
-        finally:
-            self._interrupt = None
+        return Watch(self, interrupt or gevent.getcurrent().throw, is_for_client=False)
 
-    @contextmanager
-    def watched(self, interrupt: Callable[[BaseException], None] | None = None) -> Iterator[None]:
+    def watched(self, interrupt: Interrupt | None = None) -> Watch:
         """The same, also when the client leaves; one that half-closes counts as gone.
 
         Start only after the request's body was read.
         """
-        with self.stoppable(interrupt):
+        return Watch(self, interrupt or gevent.getcurrent().throw, is_for_client=True)
+
+    def begin_watch(self, interrupt: Interrupt, *, is_for_client: bool) -> None:
+        """What `Watch` does when it is entered."""
+        self._interrupt = interrupt
+        if is_for_client:
             self._readable.start(self._on_readable)
-            try:
-                yield
-            finally:
-                self._readable.stop()
+
+    def end_watch(self) -> None:
+        """What it does when it is left."""
+        self._readable.stop()
+        self._interrupt = None
 
     def interrupt(self, error: BaseException) -> None:
         """Stop the request that runs here, if one can be stopped; returns before it has."""
@@ -132,8 +172,7 @@ class ClientConnection:
 
     def _on_readable(self) -> None:
         try:
-            # The raw socket: gevent's own recv would switch greenlets, which a callback must not.
-            data = self.sock._sock.recv(READ_AHEAD_BYTES)
+            data = self.raw.recv(READ_AHEAD_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -177,7 +216,7 @@ class ClientConnection:
     def _shut(self, how: int) -> None:
         with suppress(OSError):
             # The raw socket: gevent's shutdown would raise in the greenlet that waits on it.
-            self.sock._sock.shutdown(how)
+            self.raw.shutdown(how)
 
     def reset_on_close(self) -> None:
         """Close with a reset: where the connection's end ends a body, only that shows a cut."""

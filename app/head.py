@@ -34,7 +34,8 @@ MAX_LENGTH_DIGITS = 19  # 2**63 has as many; what is longer is no length of anyt
 MAX_CHUNKS = 100_000
 CHUNKS_AT_A_TIME = 256  # a few milliseconds, in which the event loop stands still
 STRAY = re.compile(rb"\r(?!\n|\Z)|(?<!\r)\n")  # half a line end
-READ_BYTES = 8 * 1024  # at once, by gunicorn; some of it may be behind the head
+READ_BYTES = 8 * 1024  # at once, by gunicorn and us; some of it may be behind the head
+END_OF_HEAD = b"\r\n\r\n"
 BODY_METHODS = ("POST", "PUT", "PATCH")
 REFUSALS: dict[type[Exception], type[GatewayError]] = {
     LimitRequestLine: TargetTooLong,
@@ -77,7 +78,7 @@ class Head(Request):
         """The first line takes its share of what the head may have."""
         super().parse_request_line(line_bytes)
         self._has_line = True
-        self._room = MAX_HEAD_BYTES - len(line_bytes + b"\r\n" + b"\r\n\r\n")
+        self._room = MAX_HEAD_BYTES - len(line_bytes + b"\r\n" + END_OF_HEAD)
         self.max_buffer_headers = self._room + READ_BYTES
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:

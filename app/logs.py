@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -80,6 +81,7 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
 
 
+@lru_cache(maxsize=256)
 def clean(value: str | None) -> str | None:
     """A client's text made safe for a line of log: control characters out, length bounded, and no key.
 
@@ -99,9 +101,13 @@ def replace(unwanted: re.Pattern[str], value: Any) -> Any:
 class JsonFormatter(MsgspecFormatter):
     """A line for programs: JSON, which lone surrogates cannot be written in."""
 
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """The fields as they are written."""
-        return {name: replace(SURROGATE, value) for name, value in log_data.items()}
+        try:
+            return super().jsonify_log_record(log_data)
+        except UnicodeEncodeError:
+            clean_data = {name: replace(SURROGATE, value) for name, value in log_data.items()}
+            return super().jsonify_log_record(clean_data)
 
 
 class TextFormatter(logging.Formatter):
@@ -117,6 +123,12 @@ class TextFormatter(logging.Formatter):
 def as_field(value: Any) -> str:
     """The value as one field of a line of text: quoted where it would not be taken for one."""
     return repr(value) if isinstance(value, str) and PARTED.search(value) else str(value)
+
+
+def spare_what_no_line_shows() -> None:
+    """Where a line was logged, and by which thread and process: the library looks for all of it for each."""
+    logging._srcfile = None  # the name that Python's logging HOWTO gives
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def logging_config(log_format: str) -> dict[str, Any]:

@@ -2,20 +2,24 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import gevent
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Request, Response, current_app
 
 from app import headers
 from app.answer import Answer
+from app.application import RelayedResponse
 from app.auth import Principal
-from app.body import RequestBody, check_declared, edited, parse_body, read_body, usage_wish
+from app.body import check_declared, edited, parse_body, read_body, usage_wish
 from app.connection import ClientConnection
+from app.current import this_g, this_request
 from app.dialects import choose_inspector
 from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
 from app.load import Load, Share
+from app.logs import RequestRecord
 from app.policy import Policy
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
@@ -50,54 +54,62 @@ class Proxy:
 
     def relay(self) -> Response:
         """Read, check, hold, send, and hand the answer to the relay."""
-        connection: ClientConnection = request.environ[CONNECTION]
-        length = self._check_declared()
+        current, found = this_request(), this_g()
+        record: RequestRecord = found.record
+        connection: ClientConnection = current.environ[CONNECTION]
+        length = self._check_declared(current)
         share = connection.keep(self._load.enter())
-        plan = self._plan(self._read_body(connection, share, length))
+        stream = current.environ["wsgi.input"]
+        plan = self._plan(found, current, self._read_body(stream, connection, share, length))
         with connection.watched():
             self._hold.wait()
-            limits = self._limits()
+            limits = self._limits(record)
             with gevent.Timeout(*limits.to_head()):
                 answer = connection.keep(self._upstream.open(plan.call))
                 if answer.is_refusal:
                     return refusal_of_upstream(answer)
         share.drop_body()
         check_usable(answer, is_stream=plan.is_stream)
-        return _respond(answer, Relay(answer, plan.inspector, limits, g.record))
+        return _respond(answer, Relay(answer, plan.inspector, limits, record))
 
-    def _check_declared(self) -> int | None:
+    def _check_declared(self, current: Request) -> int | None:
         """The length that the head declares; None for a chunked body, which tells none."""
-        is_chunked = "HTTP_TRANSFER_ENCODING" in request.environ  # the worker takes no other coding
-        length = None if is_chunked else request.content_length or 0
-        content_type = request.environ.get("CONTENT_TYPE", "")
-        content_encoding = request.headers.get("Content-Encoding", "")
+        environ = current.environ
+        is_chunked = "HTTP_TRANSFER_ENCODING" in environ  # the worker takes no other coding
+        length = None if is_chunked else current.content_length or 0
+        content_type = environ.get("CONTENT_TYPE", "")
+        content_encoding = environ.get("HTTP_CONTENT_ENCODING", "")
         check_declared(content_type, content_encoding, length, self._settings.max_request_bytes)
         return length
 
-    def _read_body(self, connection: ClientConnection, share: Share, length: int | None) -> RequestBody:
-        stream, limit = request.environ["wsgi.input"], self._settings.max_request_bytes
+    def _read_body(
+        self, stream: Any, connection: ClientConnection, share: Share, length: int | None
+    ) -> bytes:
+        limit = self._settings.max_request_bytes
         if length is None:
             stream.reader.limit = limit
         elif length:
             share.reserve(length)
-        if length != 0:
-            connection.send_continue()
+        if length is not None and connection.has_buffered(length):
+            whole: bytes = stream.read(length)  # it came with the head: there is nothing to wait for
+            return whole
+        connection.send_continue()
         with connection.stoppable():
-            raw = read_body(stream, length, limit, share.reserve if length is None else None)
-        g.record.bytes_in = len(raw)
-        body = parse_body(raw, self._settings.max_json_values)
-        g.record.model, g.record.is_stream = body.model, body.is_stream
-        return body
+            return read_body(stream, length, limit, share.reserve if length is None else None)
 
-    def _plan(self, body: RequestBody) -> Plan:
-        route: Route = g.route
-        principal: Principal = g.principal
+    def _plan(self, found: Any, current: Request, raw: bytes) -> Plan:
+        record: RequestRecord = found.record
+        route: Route = found.route
+        principal: Principal = found.principal
+        record.bytes_in = len(raw)
+        body = parse_body(raw, self._settings.max_json_values)
+        record.model, record.is_stream = body.model, body.is_stream
         changes = self._policy.review(route.path, body.fields, principal.cache_salt)
         is_stream = route.streams and body.is_stream
         asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
         if asks_usage:
             changes.put["stream_options"] = usage_wish(body)
-        passed = headers.to_upstream(request.headers, g.record.request_id, principal.secret, has_body=True)
+        passed = headers.to_upstream(current.headers, record.request_id, principal.secret, has_body=True)
         choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         return Plan(
             call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),
@@ -105,11 +117,11 @@ class Proxy:
             inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
         )
 
-    def _limits(self) -> Limits:
+    def _limits(self, record: RequestRecord) -> Limits:
         now, settings = time.monotonic(), self._settings
         return Limits(
             first_byte_due=now + settings.first_byte_timeout_seconds,
-            request_due=g.record.started + settings.request_deadline_seconds,
+            request_due=record.started + settings.request_deadline_seconds,
             idle=settings.stream_idle_timeout_seconds,
             stall=settings.client_stall_timeout_seconds,
         )
@@ -117,15 +129,11 @@ class Proxy:
 
 def _respond(answer: Answer, relay: Relay) -> Response:
     is_stream = answer.is_event_stream
-    response = Response(status=answer.status, direct_passthrough=True)
-    response.headers.clear()
-    for name, value in headers.to_client(answer.headers, is_stream=is_stream):
-        response.headers.add(name, value)
+    fields = headers.to_client(answer.headers, is_stream=is_stream)
     # Events may be taken out or added, so the length of a stream is not ours to promise.
-    if answer.length is not None and not is_stream:
-        response.headers["Content-Length"] = str(answer.length)
-    response.response = relay  # type: ignore[assignment]  # the worker runs it in the body's place
-    return response
+    if not is_stream and (length := answer.length) is not None:
+        fields.append(("Content-Length", str(length)))
+    return RelayedResponse(relay, answer.status, fields)
 
 
 def relay() -> Response:

@@ -5,6 +5,7 @@ receives and sends without switching greenlets, while the handler's greenlet sle
 """
 
 import logging
+import math
 import ssl
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from app.limits import Limits
 from app.logs import RequestRecord
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
+BYTE_TOLD_SECONDS = 0.25  # a hang is found after many seconds; telling of each byte would cost for nothing
 FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
 Step = Callable[[], None]
 COMPLETE, GONE = "complete", "client_gone"
@@ -45,6 +47,7 @@ class Relay:
         self._outcome: str | None = None
         self._is_parked = False
         self._last_progress = time.monotonic()
+        self._byte_told_at = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -54,7 +57,7 @@ class Relay:
     def run(self, client: ClientConnection, head: bytes, *, chunked: bool, on_byte: Step) -> None:
         """Send the head, then the body as it comes; return when the answer has ended.
 
-        `chunked` says how the body is framed for the client; `on_byte` hears of every read.
+        `chunked` says how the body is framed for the client; `on_byte` hears that the upstream sends.
         """
         self._loop = loop = get_hub().loop
         self._client = client
@@ -64,6 +67,7 @@ class Relay:
         self._readable = loop.io(self._answer.fileno(), READ)
         self._writable = loop.io(client.sock.fileno(), WRITE)
         self._timer = loop.timer(0)
+        self._timer_due = math.inf
         client.sock.setblocking(False)
         try:
             with client.watched(self._interrupt):
@@ -76,13 +80,14 @@ class Relay:
 
     def _start(self, head: bytes) -> None:
         self._unsent = head
-        self._readable.start(self._guard, self._on_readable)
         if self._answer.early or self._answer.decoder.done:
             self._advance(self._answer.early)
         else:
             self._flush()
         if self._outcome is None:
             self._arm_timer()
+            if self._ending is None and not self._is_stalled:
+                self._readable.start(self._guard, self._on_readable)
 
     def _clean_up(self) -> None:
         for watcher in (self._readable, self._writable, self._timer):
@@ -116,7 +121,7 @@ class Relay:
                 self._advance(data)
             else:
                 self._reach_end()
-            while not (self._outcome or self._ending or self._is_stalled) and self._answer.has_pending():
+            while self._answer.has_pending() and not (self._outcome or self._ending or self._is_stalled):
                 self._advance(self._answer.recv(READ_BYTES))
         except WOULD_BLOCK:
             return
@@ -124,6 +129,7 @@ class Relay:
             self._fail(UpstreamLost())
 
     def _on_timer(self) -> None:
+        self._timer_due = math.inf
         due, error = self._next_limit()
         if time.monotonic() < due:
             self._arm_timer()
@@ -144,7 +150,9 @@ class Relay:
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
         decoder, inspector = self._answer.decoder, self._inspector
-        self._on_byte()
+        if self._last_progress - self._byte_told_at > BYTE_TOLD_SECONDS:
+            self._byte_told_at = self._last_progress
+            self._on_byte()
         try:
             body = inspector.feed(decoder.feed(data))
             if decoder.done and inspector.failure is None:
@@ -186,7 +194,8 @@ class Relay:
         record.bytes_out += len(body)
         if body and record.first_byte_at is None:
             record.first_byte_at = time.monotonic()
-            self._arm_timer()
+            if self._ending is None:
+                self._arm_timer()
         framed = encode_chunk(body) if self._chunked else body
         if self._chunked and self._ending == COMPLETE:
             framed += LAST_CHUNK
@@ -196,7 +205,7 @@ class Relay:
     def _flush(self) -> None:
         """Send what the client takes now; while a rest is left, wait for the client alone."""
         try:
-            sent = self._client.sock.send(self._unsent) if self._unsent else 0
+            sent = self._client.raw.send(self._unsent) if self._unsent else 0
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -242,8 +251,14 @@ class Relay:
         return self._limits.nearest(self._last_progress, self._is_stalled, has_first_byte)
 
     def _arm_timer(self) -> None:
-        """One timer for the whole answer: reads only note the time, and the timer looks at it."""
+        """One timer for the whole answer: reads only note the time, and the timer looks at it.
+
+        A limit that comes later than the timer needs no other: it looks, and is armed again.
+        """
         due, _ = self._next_limit()
+        if due >= self._timer_due:
+            return
+        self._timer_due = due
         self._timer.close()
         self._timer = self._loop.timer(max(0.001, due - time.monotonic()))
         self._timer.start(self._guard, self._on_timer)

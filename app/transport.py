@@ -20,6 +20,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from app.answer import READ_BYTES, Answer
 from app.answer_head import AnswerHead, parse_head
 from app.errors import UpstreamError
+from app.head import END_OF_HEAD
 
 CONNECT_SECONDS = 2.0
 # Below the 5 s of a uvicorn with default settings; vLLM behind our entrypoint keeps them longer.
@@ -29,7 +30,6 @@ MAX_HEAD_BYTES = 64 * 1024  # as much as a client may send
 POOL_SIZE = 1000  # connections kept; more may be open at once
 JOINED_BYTES = 64 * 1024  # a body up to this goes out in one piece with its head
 UNIX_HOST = "vllm"
-END_OF_HEAD = b"\r\n\r\n"
 native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
 native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
 

@@ -10,6 +10,7 @@ MAX_USAGE_BYTES = 16 * 1024
 # Behind a colon and before an object: a token of a log probability may be called "usage" too.
 MARK = re.compile(rb'"usage"\s{0,8}:\s{0,8}\{')
 MARK_BYTES = 32  # more than the longest mark
+DECODER = json.JSONDecoder()
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class UsageTail:
         """The last usage object, if a whole one has come."""
         start = self._found.find(b"{")
         try:
-            value, _ = json.JSONDecoder().raw_decode(self._found[start:].decode(errors="replace"))
+            value, _ = DECODER.raw_decode(self._found[start:].decode(errors="replace"))
         except (ValueError, RecursionError):
             return None
         return usage_of({"usage": value})

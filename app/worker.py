@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -37,11 +38,19 @@ CLIENT_LEFT = (
 )
 
 
+def fixed(cfg: Any) -> Any:
+    """gunicorn's settings as they are now; it looks each of them up anew, some twenty for every request."""
+    values = {name: setting.get() for name, setting in cfg.settings.items()}
+    methods = ("is_ssl", "forwarded_allow_networks", "proxy_allow_networks")
+    return SimpleNamespace(**values, **{name: getattr(cfg, name) for name in methods})
+
+
 class GatewayWorker(GeventWorker):
     """gunicorn's gevent worker with a connection loop of our own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._fixed = fixed(self.cfg)
         self._crowd = Crowd(self.worker_connections)
         self._stopping: Event | None = None
 
@@ -148,7 +157,7 @@ class GatewayWorker(GeventWorker):
         """Serve one connection until either side is done with it."""
         client.setblocking(True)
         addr = addr if isinstance(addr, tuple) else ""  # what a Unix socket's peer calls itself tells nothing
-        parser = HeadParser(self.cfg, client, addr)
+        parser = HeadParser(self._fixed, client, addr)
         connection = ClientConnection(client, parser.unreader)
         self._crowd.enter(connection)
         try:
@@ -170,10 +179,13 @@ class GatewayWorker(GeventWorker):
         connection.is_busy = True
         connection.idle_since = time.monotonic()  # from here on, for the rest of the request
         try:
-            with gevent.Timeout(head_seconds, RequestTimeout()):
+            if connection.has_buffered_head():
                 request = next(parser)
+            else:
+                with gevent.Timeout(head_seconds, RequestTimeout()):
+                    request = next(parser)
             connection.is_crowded = self._crowd.is_crowded
-            exchange = Exchange(request, connection, (listener, addr), self.cfg, self._log())
+            exchange = Exchange(request, connection, (listener, addr), self._fixed, self._log())
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
         except StopIteration:
             return False
