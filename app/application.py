@@ -1,11 +1,13 @@
 """Flask without what no route of ours needs, and the response whose body the worker relays."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flask import Flask, Request, Response
 from werkzeug.datastructures import Headers
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from app.relay import Relay
 
@@ -13,11 +15,30 @@ from app.relay import Relay
 class Application(Flask):
     """Routes by path and method alone; what host a request may name is for the gate to say."""
 
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Flask's own takes the host apart for each request."""
+    def create_url_adapter(self, request: Request | None) -> Any:
+        """Flask's own takes the host apart for each request, and Werkzeug's the path."""
         if request is None:
             return None
+        rule = self._fixed_rules.get((request.method, request.path))
+        if rule is not None:
+            return FixedMatch(rule)
         return MapAdapter(self.url_map, "", "/", "", "http", request.path, request.method)
+
+    @cached_property
+    def _fixed_rules(self) -> dict[tuple[str, str], Rule]:
+        rules = [rule for rule in self.url_map.iter_rules() if not rule.arguments]
+        return {(method, rule.rule): rule for rule in rules for method in rule.methods or ()}
+
+
+@dataclass(frozen=True, slots=True)
+class FixedMatch:
+    """A rule without variable parts, found by the path as it is."""
+
+    rule: Rule
+
+    def match(self, **_: Any) -> tuple[Rule, dict[str, Any]]:
+        """The rule, and what its variable parts hold."""
+        return self.rule, {}
 
 
 class RelayedResponse(Response):

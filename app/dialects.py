@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from app.broken import UpstreamLost
 from app.error_body import render_error
 from app.errors import GatewayError
@@ -219,9 +221,12 @@ class MessagesInspector(TypedInspector):
 
 def _decode(data: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+        content = msgspec.json.decode(data)
+    except (ValueError, RecursionError):  # the one is stricter, as about half of a surrogate pair
+        try:
+            content = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
     return content if isinstance(content, dict) else None
 
 

@@ -81,6 +81,10 @@ class Head(Request):
         self._room = MAX_HEAD_BYTES - len(line_bytes + b"\r\n" + END_OF_HEAD)
         self.max_buffer_headers = self._room + READ_BYTES
 
+    def _peer_trusted_for_forwarded(self) -> tuple[dict[str, str], list[str]]:
+        """Nobody says for another what the scheme is or whose a field is; gunicorn would look each time."""
+        return {}, []
+
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
         """All lines count: gunicorn counts only the fields that it keeps."""
         if len(data) > self._room or data.count(b"\r\n") >= self.limit_request_fields:

@@ -77,25 +77,20 @@ class Exchange:
     def __init__(
         self,
         request: Any,
+        environ: dict[str, Any],
         connection: ClientConnection,
-        addresses: tuple[Any, Any],
         cfg: Any,
         request_log: RequestLog,
     ) -> None:
-        listener, peer = addresses
         self._connection = connection
         self._request = request
         self._log = request_log
-        self._record = RequestRecord(peer=peer[0] if peer else None, method=request.method)
+        self._record = RequestRecord(peer=environ["REMOTE_ADDR"] or None, method=request.method)
         connection.record = self._record
-        # gunicorn would consent at once; our consent waits for the checks that need no body.
         if request._expected_100_continue:
-            request._expected_100_continue = False
-            connection.expect_continue()
-        self._response: Any
-        self._response, self._environ = wsgi.create(
-            request, connection.sock, peer or "", listener, cfg, response_class=Response
-        )
+            connection.expect_continue()  # our consent waits for the checks that need no body
+        self._response: Any = Response(request, connection.sock, cfg)
+        self._environ = environ
         self._environ.pop("HTTP_UPGRADE", None)  # refused by silence; Werkzeug would find no route
         self._environ[CONNECTION] = connection
         self._environ[RECORD] = self._record

@@ -11,10 +11,12 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.http.wsgi import base_environ
 from gunicorn.workers.ggevent import GeventWorker
 
 from app.connection import ClientConnection
 from app.crowd import Crowd
+from app.environ import make_environ
 from app.errors import RequestTimeout
 from app.head import HeadParser, HeadRefused
 from app.instance import INSTANCE
@@ -51,6 +53,7 @@ class GatewayWorker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fixed = fixed(self.cfg)
+        self._environ = dict(base_environ(self._fixed))
         self._crowd = Crowd(self.worker_connections)
         self._stopping: Event | None = None
 
@@ -89,8 +92,9 @@ class GatewayWorker(GeventWorker):
             handle=lambda client, address: self.handle(name, client, address),
             spawn=Pool(self._crowd.places),
         )
-        if self.cfg.workers > 1:
-            server.max_accept = 1
+        # One connection a turn of the loop: of many that come at once, the first is answered before the last
+        # is looked at; and several workers share them.
+        server.max_accept = 1
         server.start()
         return server
 
@@ -185,7 +189,8 @@ class GatewayWorker(GeventWorker):
                 with gevent.Timeout(head_seconds, RequestTimeout()):
                     request = next(parser)
             connection.is_crowded = self._crowd.is_crowded
-            exchange = Exchange(request, connection, (listener, addr), self._fixed, self._log())
+            environ = make_environ(self._environ, request, connection.sock, listener, addr)
+            exchange = Exchange(request, environ, connection, self._fixed, self._log())
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
         except StopIteration:
             return False
