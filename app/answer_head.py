@@ -7,7 +7,8 @@ from app.errors import UpstreamError
 from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
+FOLD = re.compile(rb"\r\n[ \t]+")
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 BODILESS = (204, 304)
 SWITCHING_PROTOCOLS = 101
@@ -49,8 +50,12 @@ class AnswerHead:
 
 
 def parse_head(data: bytes) -> AnswerHead:
-    """The head in `data`, without the empty line behind it. Raises UpstreamError for what is none."""
-    first, *lines = data.split(b"\r\n")
+    """The head in `data`, without the empty line behind it. Raises UpstreamError for what is none.
+
+    A folded line is made one, as RFC 9112 section 5.2 has it for proxies.
+    """
+    first, _, rest = data.partition(b"\r\n")
+    lines = FOLD.sub(b" ", rest).split(b"\r\n") if rest else []
     status = STATUS_LINE.fullmatch(first)
     found = [FIELD.fullmatch(line) for line in lines]
     if status is None or None in found or int(status[2]) == SWITCHING_PROTOCOLS:

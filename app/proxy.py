@@ -90,10 +90,11 @@ class Proxy:
             stream.reader.limit = limit
         elif length:
             share.reserve(length)
+        if length != 0:
+            connection.send_continue()
         if length is not None and connection.has_buffered(length):
             whole: bytes = stream.read(length)  # it came with the head: there is nothing to wait for
             return whole
-        connection.send_continue()
         with connection.stoppable():
             return read_body(stream, length, limit, share.reserve if length is None else None)
 
