@@ -42,7 +42,7 @@ class EventInspector(Inspector):
         """The whole events that have come."""
         block = self._buffer.feed(data)
         self._streamed_tokens += self._count_tokens(block)
-        return self._pass(block)
+        return self._pass(block) if self._must_look(block) else block
 
     def account(self, *, is_whole: bool) -> Usage | None:
         """What the upstream told, where the stream is whole; else what was streamed, marked as partial."""
@@ -72,8 +72,6 @@ class EventInspector(Inspector):
         raise NotImplementedError
 
     def _pass(self, block: bytes) -> bytes:
-        if not block or not self._must_look(block):
-            return block
         passed: list[bytes] = []
         for event in split_events(block):
             kept = self._inspect(event)
@@ -119,7 +117,8 @@ class ChatInspector(EventInspector):
         self._drop_usage = drop_usage
 
     def _count_tokens(self, block: bytes) -> int:
-        return super()._count_tokens(block) - block.count(b'"role"')  # a choice's first event is empty
+        # A choice's first event is empty.
+        return block.count(self.token_mark) - block.count(b'"role"')
 
     def _must_look(self, block: bytes) -> bool:
         # vLLM writes `"finish_reason":null` in every event but a choice's last; JSON text in a

@@ -22,7 +22,11 @@ class EventBuffer:
     def feed(self, data: bytes) -> bytes:
         """What can leave now: whole events, or the start of one that is too large to hold."""
         end = len(data)
-        if not data.endswith(b"\n\n"):
+        if data.endswith(b"\n\n"):
+            if not self._size:
+                self.is_mid_event = False
+                return data
+        else:
             end = _last_boundary(self._tail + data) - len(self._tail)
             if self._is_between(end) and not data[max(0, end) :].strip(b"\r\n"):
                 end = len(data)  # more blank lines are no event that could be unfinished
