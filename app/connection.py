@@ -1,5 +1,6 @@
 """The client's side of one connection, as the worker, the proxy and the relay see it."""
 
+import errno
 import socket
 import struct
 import time
@@ -18,6 +19,7 @@ from app.unavailable import Overloaded
 
 READ, WRITE = 1, 2  # libev's event flags
 READ_AHEAD_BYTES = 64 * 1024
+SEND_SECONDS = 60.0
 # A refused upload is read on for a moment: a reset could reach the client before our answer.
 LINGER_SECONDS, LINGER_BYTES = 2.0, 32 * 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -132,9 +134,18 @@ class ClientConnection:
         if self._expects_continue:
             self._expects_continue = False
             try:
-                self.sock.sendall(CONTINUE)
+                self.send_all(CONTINUE)
             except OSError:
                 raise ClientGone from None
+
+    def send_all(self, data: bytes) -> None:
+        """Send an answer that is not relayed. Raises OSError, also where the client takes it too slowly."""
+        sent = 0
+        with suppress(BlockingIOError):
+            sent = self.raw.send(data)  # mostly all of it: there is nothing to wait for
+        if sent < len(data):
+            with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
+                self.sock.sendall(memoryview(data)[sent:])
 
     def stoppable(self, interrupt: Interrupt | None = None) -> Watch:
         """Call `interrupt` from the event loop when the worker says stop.

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +56,7 @@ class Connection:
         """
         try:
             for piece in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
-                self.sock.sendall(piece)
+                send_whole(self.sock, piece)
         except ConnectionError:
             pass  # it may have answered before it stopped reading
         answer = self._read_head()
@@ -220,6 +221,16 @@ def connect(family: int, address: Any, host: str = "", trusted: ssl.SSLContext |
         if not is_connected:
             sock.close()
     return sock
+
+
+def send_whole(sock: Any, data: bytes) -> None:
+    """What `sendall` does, without gevent's preparations for what takes several goes."""
+    sent = 0
+    if not isinstance(sock, ssl.SSLSocket):
+        with suppress(BlockingIOError):
+            sent = sock._sock.send(data)
+    if sent < len(data):
+        sock.sendall(memoryview(data)[sent:])
 
 
 def has_something_to_say(sock: Any) -> bool:

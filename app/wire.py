@@ -1,6 +1,5 @@
 """One exchange on the client's connection: a parsed request in, exactly one answer out."""
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -8,7 +7,6 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-import gevent
 from gunicorn import util
 from gunicorn.http import wsgi
 
@@ -23,7 +21,6 @@ from app.relay import GONE, Relay
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 
-SEND_SECONDS = 60.0  # for an answer that is not relayed
 CLIENT_CLOSED_REQUEST = 499
 SILENCES = (UpstreamTimeout.code, IdleTimeout.code)  # outcomes that make one doubt the upstream
 MALFORMED = (BadRequest.code, RequestTimeout.code)  # nobody knows where behind these a next request begins
@@ -130,7 +127,7 @@ class Exchange:
         content = b"".join(body)
         self._record.bytes_out = len(content)
         head = self._response.take_head()
-        send_all(self._connection, head if self._request.method == "HEAD" else head + content)
+        self._connection.send_all(head if self._request.method == "HEAD" else head + content)
         return not self._response.should_close()
 
     def _relay(self, relay: Relay) -> bool:
@@ -141,12 +138,6 @@ class Exchange:
         if not response.chunked and response.response_length is None:
             self._connection.reset_on_close()
         return False
-
-
-def send_all(connection: ClientConnection, data: bytes) -> None:
-    """Send an answer that is not relayed. Raises OSError, also where the client takes it too slowly."""
-    with gevent.Timeout(SEND_SECONDS, TimeoutError(errno.ETIMEDOUT, "client")):
-        connection.sock.sendall(data)
 
 
 def send_error(connection: ClientConnection, error: GatewayError, record: RequestRecord, target: str) -> None:
@@ -166,4 +157,4 @@ def send_error(connection: ClientConnection, error: GatewayError, record: Reques
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    send_all(connection, head if record.method == "HEAD" else head + content)
+    connection.send_all(head if record.method == "HEAD" else head + content)
