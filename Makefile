@@ -30,8 +30,8 @@ LEFT_OUT_requirements-bench-litellm.in := gunicorn
 UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench-setup format lock \
-  lock-check clean gateway dev gateway-alone audit-tools
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench-setup \
+  format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
