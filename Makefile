@@ -23,12 +23,15 @@ LISTED := .venv-gateway/bin/python
 SECRETS := --no-verify --disable-plugin KeywordDetector --exclude-files '^requirements.*\.txt$$' \
   --exclude-secrets 0123456789 --exclude-secrets '^HuggingFaceTB/'
 
-WISHES := requirements.in requirements-dev.in requirements-audit.in requirements-vllm-cpu.in requirements-vllm-gpu.in
-UNLOCKED = $(if $(filter %-vllm-cpu.in,$1),$(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec),--allow-unsafe)
+WISHES := requirements.in requirements-dev.in requirements-audit.in requirements-vllm-cpu.in requirements-vllm-gpu.in \
+  requirements-bench.in requirements-bench-litellm.in
+LEFT_OUT_requirements-vllm-cpu.in := torch torchvision torchaudio torchcodec
+LEFT_OUT_requirements-bench-litellm.in := gunicorn
+UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz format lock \
-  lock-check clean gateway dev gateway-alone audit-tools
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench-setup \
+  format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -77,6 +80,13 @@ soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 
 fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
+bench-setup: dev ## the proxies that the gateway is compared with, in environments of their own; 1.5 GB of disk
+	@$(PYTHON) -m launch.environments bench
+	@$(PYTHON) -m launch.environments bench-litellm
+	@missing=$$(PATH="$$PATH:/usr/sbin"; for each in nginx haproxy; do command -v $$each >/dev/null || echo $$each; done); \
+	  test -z "$$missing" || { echo "bench-setup: missing:" $$missing; \
+	  echo "as root: apt-get install --no-install-recommends" $$missing; exit 1; }
 
 gateway dev gateway-alone audit-tools:
 	@$(PYTHON) -m launch.environments $@

