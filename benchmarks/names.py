@@ -1,0 +1,50 @@
+"""The names that results have, in the order in which they are told."""
+
+from typing import Final
+
+DIRECT: Final = "direct"
+OURS: Final = "ours"
+BARE_FLASK: Final = "bare-flask"
+NGINX: Final = "nginx"
+VLLM_ROUTER: Final = "vllm-router"
+FASTAPI: Final = "fastapi-httpx"
+
+# How each is set up, in one line.
+SUBJECTS: Final = {
+    DIRECT: "no proxy: what the upstream and the load generator do by themselves",
+    OURS: "as `gunicorn.conf.py` starts it, with one worker and every feature: key check, field policy, "
+    "abort watching, usage, request log, deadlines, limits",
+    NGINX: "one worker, key check by a `map`, kept-alive connections to the upstream, `proxy_buffering off`",
+    "haproxy": "one thread, key check by an ACL, kept-alive connections to the upstream",
+    VLLM_ROUTER: "the router of the vLLM project, written in Rust, for one upstream with its leanest policy; checks no key",
+    FASTAPI: "the classic proxy: FastAPI and `httpx.AsyncClient` under uvicorn with uvloop and httptools",
+    "litellm": "LiteLLM's proxy with one model, one worker and its master key",
+    "flask-requests": "the plain version: Flask, `requests` and `iter_content` under gunicorn's gevent worker",
+    BARE_FLASK: "no proxy and no key check: a Flask view under gunicorn's gevent worker that answers at once",
+}
+
+NO_PROXIES: Final = frozenset((DIRECT, BARE_FLASK))
+
+PACED: Final = "paced-32"
+FULL_SPEED: Final = "full-speed"
+NON_STREAMED: Final = "non-streamed"
+ARRIVALS: Final = "arrivals"
+REAL_VLLM: Final = "real-vllm"
+FOOTPRINT: Final = "footprint"
+
+# By the number of streams.
+GROWTH: Final = {count: f"growth-{count}" for count in (8, 32, 128, 512)}
+
+WORKLOADS: Final = {
+    PACED: "32 streams of 50 events a second, about 230 bytes each: what a busy model sends.",
+    FULL_SPEED: "Streams whose events come as fast as the subject takes them.",
+    **{name: f"{count} streams that make 1,600 events a second together." for count, name in GROWTH.items()},
+    NON_STREAMED: "A chat completion in one piece, one after the other on kept-alive connections.",
+    "large-prompt": "The same with a prompt of 30 kB, like OpenCode's.",
+    ARRIVALS: "32 streams asked for at the same moment, again and again: the time to each first event.",
+    "alone": "One client, one request at a time: the latency that is left when nobody queues.",
+    "wrong-keys": "Requests with a key that does not exist: each has to be refused.",
+    "aborts": "Clients that leave in mid-stream: the time until the upstream's connection is closed.",
+    REAL_VLLM: "vLLM's CPU build with a small model, asked by vLLM's own benchmark client.",
+    FOOTPRINT: "The time from the start to the first 200 of the health route; the memory after some load.",
+}
