@@ -16,10 +16,10 @@ SUBJECTS: Final = {
     "abort watching, usage, request log, deadlines, limits",
     NGINX: "one worker, key check by a `map`, kept-alive connections to the upstream, `proxy_buffering off`",
     "haproxy": "one thread, key check by an ACL, kept-alive connections to the upstream",
-    VLLM_ROUTER: "the router of the vLLM project, written in Rust, for one upstream with its leanest policy; checks no key",
+    VLLM_ROUTER: "vLLM's own router, written in Rust, with the policy that costs least; checks no key",
     FASTAPI: "the classic proxy: FastAPI and `httpx.AsyncClient` under uvicorn with uvloop and httptools",
     "litellm": "LiteLLM's proxy with one model, one worker and its master key",
-    "flask-requests": "the plain version: Flask, `requests` and `iter_content` under gunicorn's gevent worker",
+    "flask-requests": "the plain version: Flask, `requests`, `iter_content`, gunicorn's gevent worker",
     BARE_FLASK: "no proxy and no key check: a Flask view under gunicorn's gevent worker that answers at once",
 }
 

@@ -1,7 +1,7 @@
 """The pictures of the report: docs/benchmarks/*.svg, with matplotlib. The same results give the same bytes.
 
-Text stays text, which makes small files. The background is white, on light pages and on dark ones. The colours
-are those of Okabe and Ito, which people with any kind of colour vision can tell apart, darkened to write in them.
+Text stays text: small files. The background is white, on light pages and on dark ones. The colours
+are close to those of Okabe and Ito, which all kinds of colour vision tell apart, and dark enough to write in.
 """
 
 import math

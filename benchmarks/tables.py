@@ -57,13 +57,15 @@ def subjects(results: Results) -> str:
 def workload(result: Result) -> str:
     """Every subject's metrics under one workload; the first of them is compared as well."""
     metrics = _metrics(result)
+    if not metrics:
+        return f"{NOT_MEASURED.capitalize()}."
     headings = [HEADINGS.get(metric, metric).format(unit=result.unit) for metric in metrics]
-    reference = names.DIRECT if metrics[:1] == [RATE] else names.OURS
+    reference = names.DIRECT if metrics[0] == RATE else names.OURS
     rows = []
     for subject in in_order(result.subjects, names.SUBJECTS):
-        cells = [_cell(metric, result.values(subject, metric)) for metric in metrics]
         name = _emphasised(subject) + (f" {MARK}" if result.errors(subject) else "")
-        rows.append((name, *cells[:1], _comparison(result, metrics[0], subject, reference), *cells[1:]))
+        first, *others = (_cell(metric, result.values(subject, metric)) for metric in metrics)
+        rows.append((name, first, _comparison(result, metrics[0], subject, reference), *others))
     return _table(("subject", headings[0], f"÷ {reference}", *headings[1:]), rows)
 
 
@@ -118,7 +120,7 @@ def _comparison(result: Result, metric: str, subject: str, reference: str) -> st
 
 
 def _rig_cells(result: Result) -> tuple[str, ...]:
-    """Costs of the rig, rates without a proxy and with the fastest, and how busy that keeps the rig's core."""
+    """Costs of the rig, rates without a proxy and with the fastest, and how busy that keeps its core."""
     client, upstream = (summary(result.rig.get(f"{part}_cpu_us", ())) for part in ("client", "upstream"))
     direct = summary(result.values(names.DIRECT, RATE))
     costs = (str(client or NOTHING), str(upstream or NOTHING), str(direct or NOTHING))
