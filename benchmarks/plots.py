@@ -7,6 +7,7 @@ are close to those of Okabe and Ito, which all kinds of colour vision tell apart
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ FAINT = "#777777"
 LINES = ("#C44E00", "#00805D", "#A84C86", "#A87500", "#6B6B6B", "#000000", "#7A4A2B", "#3A5A00")
 MARKERS = "osD^vP*X"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "benchmarks",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans", "sans-serif"],

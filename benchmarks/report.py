@@ -21,7 +21,9 @@ def render(results: Results, notes: str) -> str:
         date=_date(results),
         machine=_machine(results),
         targets=tables.targets(results),
-        notes=f"{_pictures(results)}{notes.strip()}",
+        longest=f"{charts.LONGEST:g}",
+        pictures=_pictures(results),
+        notes=notes.strip(),
         subjects=tables.subjects(results),
         rig=tables.rig(results),
         workloads="\n\n".join(_section(results, name) for name in _workloads(results)),
@@ -64,8 +66,8 @@ def _section(results: Results, name: str) -> str:
 
 
 def _pictures(results: Results) -> str:
-    links = (f"![{chart.title}]({PICTURES}/{chart.name}.svg)\n\n" for chart in charts.drawn(results))
-    return "".join(links)
+    links = [f"![{chart.title}]({PICTURES}/{chart.name}.svg)" for chart in charts.drawn(results)]
+    return "\n\n".join(links) or "Nothing that could be drawn was measured."
 
 
 def main() -> None:
