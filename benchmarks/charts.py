@@ -59,12 +59,12 @@ CHARTS = (
     Chart(
         "cpu-per-request",
         "CPU time per request that is not streamed",
-        (Panel("not streamed", "CPU, µs per request", names.NON_STREAMED, "cpu_us"),),
+        (Panel("not streamed", "CPU, µs per request", names.CHAT, "cpu_us"),),
     ),
     Chart(
         "ttft",
-        "Time to the first event of 32 requests that come at once",
-        (Panel("32 arrivals at once", "time to first event, p50, ms", names.ARRIVALS, "ttft_ms_p50"),),
+        "Time to the first event (TTFT) of 32 requests that come at once",
+        (Panel("32 arrivals at once", "TTFT p50, ms", names.ARRIVALS, "ttft_ms_p50"),),
     ),
     Chart(
         "delay",

@@ -27,7 +27,7 @@ NO_PROXIES: Final = frozenset((DIRECT, BARE_FLASK))
 
 PACED: Final = "paced-32"
 FULL_SPEED: Final = "full-speed"
-NON_STREAMED: Final = "non-streamed"
+CHAT: Final = "chat"
 ARRIVALS: Final = "arrivals"
 REAL_VLLM: Final = "real-vllm"
 FOOTPRINT: Final = "footprint"
@@ -36,15 +36,17 @@ FOOTPRINT: Final = "footprint"
 GROWTH: Final = {count: f"growth-{count}" for count in (8, 32, 128, 512)}
 
 WORKLOADS: Final = {
-    PACED: "32 streams of 50 events a second, about 230 bytes each: what a busy model sends.",
-    FULL_SPEED: "Streams whose events come as fast as the subject takes them.",
-    **{name: f"{count} streams that make 1,600 events a second together." for count, name in GROWTH.items()},
-    NON_STREAMED: "A chat completion in one piece, one after the other on kept-alive connections.",
-    "large-prompt": "The same with a prompt of 30 kB, like OpenCode's.",
-    ARRIVALS: "32 streams asked for at the same moment, again and again: the time to each first event.",
+    PACED: "Each stream sends 50 events a second of about 230 bytes: what a busy model sends.",
+    FULL_SPEED: "The upstream is always ahead, with many events in each write.",
+    "full-speed-writes": "The upstream is always ahead, with a write for each event.",
+    **dict.fromkeys(GROWTH.values(), "The same 1,600 events a second, however many streams they are of."),
+    CHAT: "Answers in one piece on kept connections; each client asks again once it has its answer.",
+    "long-prompt": "Prompts of 30 kB with tools, as OpenCode sends them, and short streamed answers.",
+    ARRIVALS: "32 streams asked for at the same moment, on new connections; eight times a round.",
+    "arrivals-kept": "The same on connections that are open and have been used.",
     "alone": "One client, one request at a time: the latency that is left when nobody queues.",
-    "wrong-keys": "Requests with a key that does not exist: each has to be refused.",
-    "aborts": "Clients that leave in mid-stream: the time until the upstream's connection is closed.",
+    "wrong-keys": "A key that does not exist: all are to be refused. Without a proxy the upstream refuses.",
+    "aborts": "Clients that leave in mid-stream: the time until the upstream sees it, or has missed it.",
     REAL_VLLM: "vLLM's CPU build with a small model, asked by vLLM's own benchmark client.",
     FOOTPRINT: "The time from the start to the first 200 of the health route; the memory after some load.",
 }

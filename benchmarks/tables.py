@@ -16,12 +16,15 @@ RATE = "rate"
 HEADINGS = {
     CPU: "CPU, µs per {unit}",
     RATE: "{unit}s per second",
+    "requests_per_s": "requests per second",
     "latency_ms_p50": "latency p50, ms",
     "latency_ms_p99": "latency p99, ms",
     "ttft_ms_p50": "TTFT p50, ms",
     "ttft_ms_p99": "TTFT p99, ms",
     "delay_ms_p50": "delay p50, ms",
     "delay_ms_p99": "delay p99, ms",
+    "itl_ms_p50": "inter-token latency p50, ms",
+    "itl_ms_p99": "inter-token latency p99, ms",
     "abort_ms_p50": "abort p50, ms",
     "abort_ms_p99": "abort p99, ms",
     "abort_ms_max": "abort longest, ms",
@@ -55,18 +58,21 @@ def subjects(results: Results) -> str:
 
 
 def workload(result: Result) -> str:
-    """Every subject's metrics under one workload; the first of them is compared as well."""
+    """Every subject's metrics under one workload; the first that there is to compare is compared as well."""
     metrics = _metrics(result)
     if not metrics:
         return f"{NOT_MEASURED.capitalize()}."
+    compared = next((metric for metric in metrics if _subjects_with(result, metric) > 1), metrics[0])
+    reference = names.DIRECT if compared == RATE else names.OURS
+    place = metrics.index(compared) + 1
     headings = [HEADINGS.get(metric, metric).format(unit=result.unit) for metric in metrics]
-    reference = names.DIRECT if metrics[0] == RATE else names.OURS
     rows = []
     for subject in in_order(result.subjects, names.SUBJECTS):
-        name = _emphasised(subject) + (f" {MARK}" if result.errors(subject) else "")
-        first, *others = (_cell(metric, result.values(subject, metric)) for metric in metrics)
-        rows.append((name, first, _comparison(result, metrics[0], subject, reference), *others))
-    return _table(("subject", headings[0], f"÷ {reference}", *headings[1:]), rows)
+        cells = [_cell(metric, result.values(subject, metric)) for metric in metrics]
+        cells.insert(place, _comparison(result, compared, subject, reference))
+        rows.append((_emphasised(subject) + (f" {MARK}" if result.errors(subject) else ""), *cells))
+    headings.insert(place, f"÷ {reference}")
+    return _table(("subject", *headings), rows)
 
 
 def rig(results: Results) -> str:
@@ -92,13 +98,12 @@ def in_order(found: Iterable[str], order: Iterable[str]) -> list[str]:
 
 def _metrics(result: Result) -> list[str]:
     """Those for which any subject has a value."""
-    found = {
-        metric
-        for figures in result.subjects.values()
-        for metric, values in figures.items()
-        if summary(values) is not None
-    }
-    return in_order(found, HEADINGS)
+    told = {metric for figures in result.subjects.values() for metric in figures}
+    return in_order((metric for metric in told if _subjects_with(result, metric)), HEADINGS)
+
+
+def _subjects_with(result: Result, metric: str) -> int:
+    return sum(summary(result.values(subject, metric)) is not None for subject in result.subjects)
 
 
 def _cell(metric: str, values: Values) -> str:

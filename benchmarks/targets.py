@@ -90,8 +90,8 @@ TARGETS = (
     _cpu_over(names.NGINX, 2, "CPU per event, 32 paced streams", names.PACED),
     _cpu_over(names.VLLM_ROUTER, 1, "CPU per event, full speed", names.FULL_SPEED),
     _growth(1.3, few=8, many=512),
-    _cpu_over(names.BARE_FLASK, 2.5, "CPU per non-streamed request", names.NON_STREAMED),
-    _cpu_over(names.FASTAPI, 1 / 4, "CPU per non-streamed request", names.NON_STREAMED),
+    _cpu_over(names.BARE_FLASK, 2.5, "CPU per non-streamed request", names.CHAT),
+    _cpu_over(names.FASTAPI, 1 / 4, "CPU per non-streamed request", names.CHAT),
     Target("Added TTFT p50, 32 simultaneous arrivals", 12, "ms", _TTFT),
     Target(
         f"Added TTFT p50, 32 simultaneous arrivals ÷ {names.FASTAPI}", 1 / 3, "×", _TTFT, _TTFT_OF_FASTAPI

@@ -95,11 +95,11 @@ def test_a_workload_without_any_figure_was_not_measured() -> None:
     assert re.search(r"Rounds: 2\.\n\nNot measured\.\n", rendered(result("paced-32", {"ours": {}})))
 
 
-def test_what_costs_no_cpu_time_of_a_subject_is_compared_with_no_proxy() -> None:
-    real = result("real-vllm", {"direct": {"rate": [100.0]}, "ours": {"rate": [99.0]}}, unit="token")
-    text = rendered(real)
-    assert "| subject | tokens per second | ÷ direct |" in text
-    assert row(text, "**ours**")[2] == "0.990 (0.990 to 0.990)"
+def test_where_cpu_time_has_no_other_to_compare_the_rate_is_compared_with_no_proxy() -> None:
+    subjects: dict[str, dict[str, Values]] = {"direct": {"rate": [100.0]}, "ours": cpu(300.0, rate=[99.0])}
+    text = rendered(result("real-vllm", subjects, unit="token"))
+    assert "| subject | CPU, µs per token | tokens per second | ÷ direct |" in text
+    assert row(text, "**ours**")[3] == "0.990 (0.990 to 0.990)"
 
 
 def test_a_target_that_is_not_reached_stands_out() -> None:

@@ -22,7 +22,7 @@ EVERYTHING = results(
     result("growth-8", {"ours": cpu(10.0, 10.0)}),
     result("growth-512", {"ours": cpu(13.0, 13.0)}),
     result(
-        "non-streamed",
+        "chat",
         {"ours": cpu(250.0, 250.0), "bare-flask": cpu(100.0, 100.0), "fastapi-httpx": cpu(1e3, 1e3)},
     ),
     result(
