@@ -46,6 +46,11 @@ class Bar:
         """Whether it is longer than it is drawn."""
         return self.end < self.figure.median
 
+    @property
+    def reach(self) -> float:
+        """Up to where anything is drawn: the highest of the rounds, unless the bar is cut."""
+        return self.end if self.is_cut else self.figure.high
+
 
 CHARTS = (
     Chart(

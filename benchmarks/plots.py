@@ -72,7 +72,7 @@ def _panels(results: Results, chart: Chart) -> Figure:
 
 def _draw_bars(axes: Axes, panel: Panel, found: Sequence[Bar]) -> None:
     """A horizontal bar for each subject, the shortest on top, with lowest and highest and its figure."""
-    longest = max(bar.end for bar in found)
+    longest = max(bar.reach for bar in found)
     for place, bar in enumerate(found):
         axes.barh(place, bar.end, height=0.68, color=OURS if bar.subject == names.OURS else OTHERS)
         _label(axes, place, bar, longest)
@@ -93,9 +93,8 @@ def _label(axes: Axes, place: int, bar: Bar, longest: float) -> None:
     if bar.is_cut:
         axes.text(0.98 * bar.end, place, f"{words} →", ha="right", va="center", fontweight="bold")
         return
-    axes.hlines(place, bar.figure.low, min(bar.figure.high, 1.1 * longest), color=INK, linewidth=1.2)
-    behind = max(bar.end, min(bar.figure.high, 1.1 * longest)) + 0.015 * longest
-    axes.text(behind, place, words, ha="left", va="center")
+    axes.hlines(place, bar.figure.low, bar.figure.high, color=INK, linewidth=1.2)
+    axes.text(bar.reach + 0.012 * longest, place, words, ha="left", va="center")
 
 
 def _growth(results: Results) -> Figure:

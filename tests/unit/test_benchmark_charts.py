@@ -26,6 +26,11 @@ def test_a_bar_is_cut_where_it_would_hide_the_others() -> None:
     ]
 
 
+def test_a_bar_reaches_to_the_highest_round_unless_it_is_cut() -> None:
+    measured = results(result("paced-32", {"ours": cpu(20.0, 10.0, 300.0), "litellm": cpu(900.0)}))
+    assert [bar.reach for bar in bars(measured, PANEL)] == [300.0, 160.0]
+
+
 def test_without_ours_no_bar_is_cut() -> None:
     measured = results(result("paced-32", {"nginx": cpu(1.0), "litellm": cpu(1e4)}))
     assert not any(bar.is_cut for bar in bars(measured, PANEL))
