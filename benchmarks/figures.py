@@ -6,8 +6,10 @@ machine that is slow for a minute is slow for both.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from tests.measure.figures import percentile
 
 Values = Sequence[float | None]
 
@@ -23,6 +25,11 @@ class Summary:
     low: float
     high: float
 
+    @property
+    def spread(self) -> float:
+        """How far the rounds lie apart, as a share of the median."""
+        return (self.high - self.low) / self.median if self.median else 0.0
+
     def __str__(self) -> str:
         """As tables show it."""
         return f"{number(self.median)} ({number(self.low)} to {number(self.high)})"
@@ -36,7 +43,7 @@ def number(value: float) -> str:
     return f"{value:,.{min(max(decimals, 0), MOST_DECIMALS)}f}"
 
 
-def summary(values: Values) -> Summary | None:
+def summary(values: Iterable[float | None]) -> Summary | None:
     """Median, lowest and highest of the rounds that have a value; None where no round has one."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     return Summary(statistics.median(known), min(known), max(known)) if known else None
@@ -57,3 +64,10 @@ def differences(values: Values, others: Values) -> list[float | None]:
 def total(values: Values) -> float:
     """The sum over the rounds: of what is counted, not timed."""
     return sum(value for value in values if value is not None)
+
+
+def in_milliseconds(name: str, seconds: Sequence[float]) -> dict[str, float]:
+    """`<name>_ms_p50` and `_p99` of times; nothing where there are fewer than two."""
+    if len(seconds) < 2:
+        return {}
+    return {f"{name}_ms_p{percent}": 1000 * percentile(seconds, percent) for percent in (50, 99)}

@@ -30,7 +30,8 @@ FULL_SPEED: Final = "full-speed"
 CHAT: Final = "chat"
 ARRIVALS: Final = "arrivals"
 REAL_VLLM: Final = "real-vllm"
-FOOTPRINT: Final = "footprint"
+BOOT: Final = "boot"
+MEMORY: Final = "memory"
 
 # By the number of streams.
 GROWTH: Final = {count: f"growth-{count}" for count in (8, 32, 128, 512)}
@@ -48,5 +49,6 @@ WORKLOADS: Final = {
     "wrong-keys": "A key that does not exist: all are to be refused. Without a proxy the upstream refuses.",
     "aborts": "Clients that leave in mid-stream: the time until the upstream sees it, or has missed it.",
     REAL_VLLM: "vLLM's CPU build with a small model, asked by vLLM's own benchmark client.",
-    FOOTPRINT: "The time from the start to the first 200 of the health route; the memory after some load.",
+    BOOT: "The time from exec to the first 200 of the health route, and the memory at that moment.",
+    MEMORY: "All processes of a subject after each round of all workloads.",
 }

@@ -17,8 +17,8 @@ from matplotlib.ticker import LogLocator
 from benchmarks import names
 from benchmarks.charts import GROWTH, Bar, Chart, Panel, apart, bars, drawn, lines
 from benchmarks.figures import Summary, number
+from benchmarks.measured import Results, load
 from benchmarks.report import DOCUMENT, PICTURES
-from benchmarks.results import Results, load
 
 FOLDER = DOCUMENT.parent / PICTURES
 WIDTH = 8.0  # inches

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from benchmarks import charts, names, tables
-from benchmarks.results import Result, Results, load
+from benchmarks.measured import Result, Results, load
 
 FOLDER = Path(__file__).parent
 DOCUMENT = FOLDER.parent / "docs" / "benchmarks.md"

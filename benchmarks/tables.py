@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks import names
 from benchmarks.figures import Values, number, ratios, summary, total
-from benchmarks.results import Result, Results
+from benchmarks.measured import Result, Results
 from benchmarks.targets import NOT_MEASURED, judge
 
 NOTHING = "–"
@@ -54,7 +54,10 @@ def subjects(results: Results) -> str:
     for name in in_order({*names.SUBJECTS, *measured}, names.SUBJECTS):
         version = versions.get(name, NOTHING) if name in measured else NOT_MEASURED
         rows.append((_emphasised(name), version, names.SUBJECTS.get(name, NOTHING)))
-    return _table(("subject", "version", "how it is set up"), rows)
+    others = ", ".join(f"{name} {versions[name]}" for name in sorted(versions.keys() - names.SUBJECTS))
+    return _table(("subject", "version", "how it is set up"), rows) + (
+        f"\n\nWith {others}." if others else ""
+    )
 
 
 def workload(result: Result) -> str:
@@ -72,13 +75,15 @@ def workload(result: Result) -> str:
         cells.insert(place, _comparison(result, compared, subject, reference))
         rows.append((_emphasised(subject) + (f" {MARK}" if result.errors(subject) else ""), *cells))
     headings.insert(place, f"÷ {reference}")
-    return _table(("subject", *headings), rows)
+    return _table(("subject", *headings), rows) + _faults(result)
 
 
 def rig(results: Results) -> str:
     """What load generator and upstream need for a unit of work, and of their core for the fastest proxy's."""
     ordered = (results.by_workload[name] for name in in_order(results.by_workload, names.WORKLOADS))
-    rows = [(result.title, *_rig_cells(result)) for result in ordered if result.rig]
+    rows = [
+        (result.title, *_rig_cells(result)) for result in ordered if any(map(summary, result.rig.values()))
+    ]
     costs = ("load generator, CPU µs", "upstream, CPU µs")
     headings = (
         "workload",
@@ -122,6 +127,16 @@ def _comparison(result: Result, metric: str, subject: str, reference: str) -> st
         return "1"
     figure = summary(ratios(result.values(subject, metric), result.values(reference, metric)))
     return str(figure or NOTHING)
+
+
+def _faults(result: Result) -> str:
+    """What was wrong with whose answers, below the table."""
+    found = [
+        f"{subject}: "
+        + ", ".join(f"{count} × {kind}" for kind, count in sorted(result.faults[subject].items()))
+        for subject in in_order(result.faults, names.SUBJECTS)
+    ]
+    return f"\n\nErrors: {'; '.join(found)}." if found else ""
 
 
 def _rig_cells(result: Result) -> tuple[str, ...]:

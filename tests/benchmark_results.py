@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.figures import Values
-from benchmarks.results import Result, Results, parse
+from benchmarks.measured import Result, Results, parse
 
 
 def result(workload: str, subjects: Mapping[str, Mapping[str, Values]], **fields: Any) -> Result:

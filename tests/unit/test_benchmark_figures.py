@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.figures import Summary, differences, number, ratios, summary, total
+from benchmarks.figures import Summary, differences, in_milliseconds, number, ratios, summary, total
 
 TIMES = st.floats(1e-3, 1e6)
 ROUNDS = st.lists(st.one_of(st.none(), TIMES), max_size=9)
@@ -24,6 +24,17 @@ def test_a_round_without_a_value_does_not_count(nothing: float | None) -> None:
 
 def test_nothing_measured_has_no_summary() -> None:
     assert summary([]) is None
+
+
+def test_the_spread_is_a_share_of_the_median() -> None:
+    assert Summary(4.0, 3.0, 5.0).spread == 0.5
+    assert Summary(0.0, 0.0, 0.0).spread == 0.0
+
+
+def test_times_are_told_as_percentiles_in_milliseconds() -> None:
+    times = [count / 1000 for count in range(101)]
+    assert in_milliseconds("delay", times) == pytest.approx({"delay_ms_p50": 50.0, "delay_ms_p99": 99.0})
+    assert in_milliseconds("delay", [0.5]) == {}
 
 
 def test_a_ratio_is_made_within_each_round() -> None:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import report
 from benchmarks.charts import bars, drawn
 from benchmarks.figures import Values, number
-from benchmarks.results import Result, load, parse
+from benchmarks.measured import Result, load, parse
 from benchmarks.tables import targets
 from tests.benchmark_results import cpu, result, results
 
@@ -72,6 +72,12 @@ def test_a_subject_with_errors_is_marked() -> None:
     assert cells[-1] == "**3**"
 
 
+def test_the_kinds_of_errors_are_told_below_the_table() -> None:
+    faults = {"nginx": {"no end": 2, "bad head": 1}, "ours": {"no end": 1}}
+    text = rendered(result("paced-32", PACED, faults=faults))
+    assert "\n\nErrors: ours: 1 × no end; nginx: 1 × bad head, 2 × no end.\n" in text
+
+
 def test_a_column_without_any_figure_is_left_out() -> None:
     text = rendered(result("paced-32", {"ours": cpu(1.0, delay_ms_p50=[None])}))
     assert "delay p50" not in text
@@ -83,7 +89,7 @@ def test_a_metric_without_a_heading_goes_by_its_own_name() -> None:
 
 def test_a_workload_that_is_new_comes_last() -> None:
     text = rendered(result("brand-new", PACED))
-    assert text.index("### Title of brand-new (`brand-new`)") > text.index("### `footprint`")
+    assert text.index("### Title of brand-new (`brand-new`)") > text.index("### `memory`")
 
 
 def test_a_workload_without_a_file_was_not_measured() -> None:
@@ -116,6 +122,18 @@ def test_every_subject_tells_its_version_or_that_it_was_not_measured() -> None:
     text = rendered(result("paced-32", PACED, versions={"nginx": "nginx 1.22.1"}))
     assert "| nginx | nginx 1.22.1 |" in text
     assert "| litellm | not measured |" in text
+
+
+def test_versions_of_what_is_no_subject_stand_below() -> None:
+    text = rendered(
+        result("paced-32", PACED, versions={"vllm": "0.32.0", "flask": "3.1.3", "nginx": "1.22.1"})
+    )
+    assert "\n\nWith flask 3.1.3, vllm 0.32.0.\n" in text
+
+
+def test_a_rig_that_was_not_measured_has_no_row() -> None:
+    text = rendered(result("boot", {"ours": {"boot_s": [0.5]}}, rig={"client_cpu_us": [None]}))
+    assert "| Title of boot |" not in text
 
 
 def test_a_busy_rig_shows() -> None:

@@ -1,4 +1,4 @@
-"""The results of a run: one JSON file a workload, as the runner writes them."""
+"""The results of a run, read back: one JSON file a workload, as the runner writes them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,10 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Result:
-    """One workload: `subjects` has, by name and metric, one value a round; `rig`, by metric, its own."""
+    """One workload: `subjects` has, by name and metric, one value a round; `rig`, by metric, its own.
+
+    `faults` counts what was wrong, by subject and kind.
+    """
 
     workload: str
     title: str
@@ -24,6 +27,7 @@ class Result:
     versions: Mapping[str, str]
     subjects: Mapping[str, Mapping[str, Values]]
     rig: Mapping[str, Values]
+    faults: Mapping[str, Mapping[str, int]]
 
     def values(self, subject: str, metric: str) -> Values:
         """One value a round; none at all where that was not measured."""
@@ -68,6 +72,7 @@ def parse(text: str) -> Result:
         versions=content["versions"],
         subjects=content["subjects"],
         rig=content.get("rig", {}),
+        faults=content.get("faults", {}),
     )
 
 
