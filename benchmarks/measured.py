@@ -60,8 +60,8 @@ class Results:
 
 
 def parse(text: str) -> Result:
-    """One file. NaN counts as not measured; KeyError and ValueError where it is no result."""
-    content = json.loads(text, parse_constant=lambda _: None)
+    """One file. KeyError, TypeError or ValueError where it is no result."""
+    content = json.loads(text)
     return Result(
         workload=content["workload"],
         title=content["title"],

@@ -118,3 +118,14 @@ def test_a_gateway_that_adds_nothing_is_below_everyone() -> None:
         row for row in judge(results(arrivals)) if row.promise.startswith("Added TTFT") and "÷" in row.promise
     )
     assert row.is_met
+
+
+def test_memory_is_told_before_and_after_the_load() -> None:
+    boot, memory = (
+        result(name, {"ours": {"pss_worker_mb": [held]}}) for name, held in (("boot", 30.0), ("memory", 50.0))
+    )
+    rows = [find(results(boot, memory), when) for when in ("before any load", "after the load")]
+    assert [(row.figure, row.is_met) for row in rows] == [
+        ("30.0 (30.0 to 30.0) MB", True),
+        ("50.0 (50.0 to 50.0) MB", False),
+    ]
