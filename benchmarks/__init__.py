@@ -1,1 +1,1 @@
-"""How fast the gateway is, beside other proxies that are measured in the same run."""
+"""What a gateway in front of vLLM costs: this one and others, measured the same way in one run."""
