@@ -33,7 +33,7 @@ from tests.local import free_port
 
 RESULT = Path(__file__).parent / "results" / "real-vllm.json"
 SUBJECTS = ("direct", "ours")
-ROUNDS = 3
+ROUNDS = 5
 STOP_SECONDS = 40.0
 FULL = Load()
 
