@@ -107,7 +107,12 @@ def plain(status: int) -> bytes:
         return json_answer(
             {"error": {"message": "no", "type": "made_up", "code": status}}, f"{status} Refused"
         )
-    message = {"role": "assistant", "content": "word " * 24, "refusal": None, "tool_calls": []}
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": "word " * 24,
+        "refusal": None,
+        "tool_calls": [],
+    }
     usage = {"prompt_tokens": 200, "total_tokens": 224, "completion_tokens": 24}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     about = {"id": "chatcmpl-0123456789abcdef", "object": "chat.completion", "created": 1764000000}

@@ -86,9 +86,9 @@ class Server:
         """Serve for ever."""
         listener = self._listener.fileno()
         while True:
-            timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
-            select.select([self._epoll], [], [], timeout)
-            for number, flags in self._epoll.poll(0):
+            if self._timers:
+                select.select([self._epoll], [], [], max(0.0, self._timers[0][0] - monotonic()))
+            for number, flags in self._epoll.poll(0 if self._timers else None):
                 if number == listener:
                     self._accept()
                     continue
