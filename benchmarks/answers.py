@@ -6,7 +6,7 @@ The wish stands in the text of the prompt, which every proxy passes on whatever 
 """
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from tests.fake_answers import MODEL
@@ -50,10 +50,14 @@ class Wish(NamedTuple):
         start = body.find(MARK)
         if start < 0:
             return cls()
-        words = body[start + len(MARK) : body.index(b";", start)].decode()
-        named = dict(word.split("=") for word in words.split(","))
-        kinds = cls._field_defaults
-        return cls(**{name: type(kinds[name])(value) for name, value in named.items()})
+        return _wish(body[start + len(MARK) : body.index(b";", start)])
+
+
+@lru_cache(maxsize=64)
+def _wish(words: bytes) -> Wish:
+    named = dict(word.split("=") for word in words.decode().split(","))
+    kinds = Wish._field_defaults
+    return Wish(**{name: type(kinds[name])(value) for name, value in named.items()})
 
 
 def chunk(data: bytes) -> bytes:
