@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"not installed: {', '.join(sorted(missing))}\n")
     chosen = [workload for workload in WORKLOADS if workload.name in options.only]
     rounds = Rounds(chosen, options.seconds, options.results)
-    rounds.run(names, options.rounds)
+    rounds.run(names, options.rounds, boots=1 if options.quick else options.rounds)
     for figures in rounds.figures.values():
         sys.stdout.write(_lines(figures))
     if not options.quick:

@@ -1,15 +1,14 @@
 """Clients that ask again once they have their answer."""
 
-import http.client
 import json
-import socket
 
 from benchmarks.answers import Wish
-from benchmarks.bodies import Request, chat, head, opencode
+from benchmarks.bodies import Request, chat, opencode
 from benchmarks.client import Connection
 from benchmarks.figures import in_milliseconds
 from benchmarks.rig import Reading
 from benchmarks.stand import Sample, Stand
+from benchmarks.subjects import REFUSAL
 
 RAMP_SECONDS = 0.15
 LAST_SECONDS = 3.0  # for what is still on its way
@@ -75,8 +74,8 @@ def wrong_keys(stand: Stand) -> Sample:
     if stand.name == "direct":
         request = chat(Wish(status=401), size=CHAT_BYTES, status=401)
     else:
-        status = _status_for_wrong_key(stand.subject.port)
-        if status < 400:
+        status = REFUSAL.get(stand.name)
+        if status is None:
             return {}
         request = chat(Wish(), size=CHAT_BYTES, key=WRONG_KEY, status=status)
     return _per_answer(closed_loop(stand, request, CHAT_CLIENTS))
@@ -84,12 +83,3 @@ def wrong_keys(stand: Stand) -> Sample:
 
 def _per_answer(reading: Reading) -> Sample:
     return reading.per_unit(reading.tally.answers)
-
-
-def _status_for_wrong_key(port: int) -> int:
-    body = chat(Wish()).body
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall(head(len(body), WRONG_KEY) + body)
-        with http.client.HTTPResponse(sock) as answer:
-            answer.begin()
-            return answer.status

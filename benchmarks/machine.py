@@ -1,15 +1,8 @@
-"""Where the figures come from: the machine, and the versions of what was measured."""
+"""The machine that the figures come from."""
 
 import platform
 import re
-import subprocess
-from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
-
-PROGRAMS = {"nginx": ("nginx", "-v"), "haproxy": ("haproxy", "-v")}
-PACKAGES = ("flask", "gunicorn", "gevent", "requests", "urllib3")
-VERSION = re.compile(r"(\d+\.\d+[\w.]*)")
 
 
 def machine() -> dict[str, str | int]:
@@ -21,14 +14,3 @@ def machine() -> dict[str, str | int]:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Of the programs that are installed, and of the gateway's own packages."""
-    found = {name: metadata.version(name) for name in PACKAGES}
-    for name, command in PROGRAMS.items():
-        with suppress(OSError, subprocess.SubprocessError):
-            shown = subprocess.run(command, capture_output=True, text=True, check=True)
-            number = VERSION.search(shown.stdout + shown.stderr)
-            found |= {name: number[1]} if number else {}
-    return found

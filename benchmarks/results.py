@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, versions
+from benchmarks.machine import machine
 from benchmarks.stand import Sample
+from benchmarks.subjects import versions
 
 RIG = ("upstream_cpu_us", "client_cpu_us")
 
