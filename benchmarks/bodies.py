@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.answers import ENDLESS, STREAM_BYTES, STREAM_EVENTS, Wish, plain
+from benchmarks.answers import ENDLESS, STREAM_BYTES, STREAM_EVENTS, USAGE_EVENT, Wish, plain
 from benchmarks.wire import Answer
 from tests.client import KEY
 from tests.client_requests import OPENCODE
@@ -84,5 +84,7 @@ def _request(content: dict[str, Any], wish: Wish, key: str, status: int) -> Requ
         return Request(raw, body, status)
     if not wish.events:
         return Request(raw, body, wish.status, 0, len(plain(wish.status).partition(b"\r\n\r\n")[2]))
-    events = None if wish.events == ENDLESS else wish.events + STREAM_EVENTS
-    return Request(raw, body, 200, events, STREAM_BYTES, wish.size, wish.interval > 0)
+    has_usage = "stream_options" in content
+    size = STREAM_BYTES + has_usage * (len(USAGE_EVENT) - wish.size)
+    events = None if wish.events == ENDLESS else wish.events + STREAM_EVENTS + has_usage
+    return Request(raw, body, 200, events, size, wish.size, wish.interval > 0)

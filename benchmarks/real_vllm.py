@@ -13,7 +13,6 @@ from that cache: neither directly nor through the gateway, which keeps the cache
 import argparse
 import itertools
 import json
-import platform
 import statistics
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import psutil
 
 from benchmarks.accounting import CpuMeter
 from benchmarks.bench_client import REPORTED, BenchClient, Load
+from benchmarks.machine import machine
 from tests.e2e.served import Served
 from tests.local import free_port
 
@@ -106,19 +106,6 @@ def order(number: int) -> tuple[str, ...]:
 def columns(rounds: Sequence[Figures]) -> dict[str, list[float | None]]:
     """Each metric with one value a round."""
     return {metric: [figures[metric] for figures in rounds] for metric in (*REPORTED, "cpu_us")}
-
-
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    models = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
-    ]
-    return {
-        "cpu": models[0].split(": ", 1)[-1] if models else platform.machine(),
-        "cores": psutil.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
 
 
 def summary(result: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.accounting import CpuMeter, cpu_ns
-from benchmarks.client import Crowd, Tally
+from benchmarks.client import Crowd, GivenUp, Tally
 from tests.local import ROOT
 
 RIG_CPU, SUBJECT_CPU = 0, 1
@@ -54,9 +55,11 @@ class Reading:
     tally: Tally
 
     def per_unit(self, units: int) -> dict[str, float]:
-        """CPU time in µs for one unit of work, and units a second."""
+        """CPU time in µs for one unit of work, and units a second; GivenUp where there was none."""
+        if not units:
+            raise GivenUp("nothing came")
         return {
-            "cpu_us": self.cpu / 1000 / units,
+            "cpu_us": self.cpu / 1000 / units or math.nan,  # no processes, no time
             "upstream_cpu_us": self.upstream_cpu / 1000 / units,
             "client_cpu_us": self.client_cpu / 1000 / units,
             "rate": units / self.seconds,

@@ -12,6 +12,7 @@ from benchmarks.client import Crowd
 from benchmarks.rig import Upstream, Window
 
 Sample = dict[str, float]
+NO_STREAMS = frozenset(("bare-flask",))
 REWRITES = frozenset(("litellm",))  # these write events anew: their bytes are others'
 
 
@@ -36,6 +37,11 @@ class Stand:
     seconds: float = 1.5  # of one window
     rates: dict[str, float] = field(default_factory=dict)  # units a second, by workload
     errors: Counter[str] = field(default_factory=Counter)  # of the run at hand, by kind
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether it answers with streams."""
+        return self.name not in NO_STREAMS
 
     def crowd(self) -> Crowd:
         """Clients of it, whose errors are its own."""

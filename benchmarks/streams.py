@@ -1,8 +1,7 @@
 """Streamed answers that last: events at a real pace, and as fast as the subject takes them."""
 
 from benchmarks.answers import ENDLESS, Wish
-from benchmarks.bodies import Request, chat
-from benchmarks.client import Crowd
+from benchmarks.bodies import chat
 from benchmarks.figures import in_milliseconds
 from benchmarks.rig import Reading
 from benchmarks.stand import Sample, Stand
@@ -47,9 +46,10 @@ def full_speed(stand: Stand, *, writes: bool) -> Sample:
     """
     name = f"full speed {writes}"
     if name not in stand.rates:
-        stand.rates[name] = _rate(stand, FIRST_TRY, writes)
-        stand.rates[name] = _rate(stand, _length(stand.rates[name], TRIAL_SECONDS), writes)
+        first = _rate(_run(stand, FIRST_TRY, writes))
+        stand.rates[name] = _rate(_run(stand, _length(first, TRIAL_SECONDS), writes))
     reading = _run(stand, _length(stand.rates[name], stand.seconds), writes)
+    stand.rates[name] = _rate(reading)
     return reading.per_unit(reading.tally.events)
 
 
@@ -58,8 +58,7 @@ def _length(rate: float, seconds: float) -> int:
     return int(min(MOST, max(FEWEST, rate * seconds / FAST_STREAMS)))
 
 
-def _rate(stand: Stand, events: int, writes: bool) -> float:
-    reading = _run(stand, events, writes)
+def _rate(reading: Reading) -> float:
     return reading.tally.events / reading.seconds
 
 
@@ -68,12 +67,8 @@ def _run(stand: Stand, events: int, writes: bool) -> Reading:
     window = stand.window()
     with stand.crowd() as crowd:
         window.start(crowd)
-        _ask_all(crowd, request)
+        for _ in range(FAST_STREAMS):
+            crowd.ask(request)
         if not crowd.run(20 * stand.seconds, lambda: crowd.waiting == 0):
             stand.errors["no end"] += crowd.waiting
         return window.stop()
-
-
-def _ask_all(crowd: Crowd, request: Request) -> None:
-    for _ in range(FAST_STREAMS):
-        crowd.ask(request)

@@ -1,9 +1,13 @@
 """What is measured, each started the same way and kept on one core."""
 
 import math
+import re
 import shutil
+import subprocess
 import sys
 import time
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +19,10 @@ from tests.gateway import Gateway
 from tests.measure.subjects import GatewaySubject, Haproxy, Nginx
 
 NAMES = ("direct", "nginx", "haproxy", "ours", "bare-flask")
+PROGRAMS = {"nginx": ("nginx", "-v"), "haproxy": ("haproxy", "-v")}
+PACKAGES = ("flask", "gunicorn", "gevent", "requests", "urllib3")
+VERSION = re.compile(r"(\d+\.\d+[\w.]*)")
+REFUSAL = dict.fromkeys(("nginx", "haproxy", "ours"), 401)  # the status that a wrong key gets
 BARE_FLASK = ("-c", "benchmarks/bare_flask_conf.py", "benchmarks.bare_flask:app")
 
 
@@ -72,6 +80,9 @@ def start(name: str, folder: Path, upstream_url: str, cpu: int) -> Any:
         kind = {"nginx": Nginx, "haproxy": Haproxy}[name]
         inner = kind(folder, SimpleNamespace(port=port, socket_path=""), 60, 7)  # type: ignore[arg-type]
         inner.command = (*pin, *kind.command)
+        inner.template = kind.template.replace(
+            "_max_body_size 20m;", "_max_body_size 20m; client_body_buffer_size 128k;"
+        )
     elif name == "ours":
         inner = GatewaySubject(folder, upstream_url, WEB_CONCURRENCY=1)
         inner.command = (*pin, *GatewaySubject.command)
@@ -84,3 +95,14 @@ def start(name: str, folder: Path, upstream_url: str, cpu: int) -> Any:
 def is_installed(name: str) -> bool:
     """Whether it can be started here."""
     return name not in ("nginx", "haproxy") or shutil.which(name) is not None
+
+
+def versions() -> dict[str, str]:
+    """Of the programs that are installed, and of the gateway's own packages."""
+    found = {name: metadata.version(name) for name in PACKAGES}
+    for name, command in PROGRAMS.items():
+        with suppress(OSError, subprocess.SubprocessError):
+            shown = subprocess.run(command, capture_output=True, text=True, check=True)
+            number = VERSION.search(shown.stdout + shown.stderr)
+            found |= {name: number[1]} if number else {}
+    return found

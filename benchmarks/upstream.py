@@ -1,73 +1,30 @@
 """The scripted upstream: one process, one loop over epoll, bytes that were made before.
 
 `answers.py` says what requests may ask for. `GET /__seen` tells when clients left in the middle of
-tagged answers, on CLOCK_MONOTONIC; `GET /__finish` ends all paced streams properly; `GET /__last` gives the
-last body that came.
+tagged answers, on CLOCK_MONOTONIC, and each but once; `GET /__finish` ends all paced streams properly;
+`GET /__last` gives the last body that came.
 """
 
 import argparse
 import heapq
 import itertools
 import os
-import re
 import select
 import socket
 import sys
 from time import monotonic
 
-from benchmarks.answers import (
-    END,
-    END_WITH_USAGE,
-    START,
-    Wish,
-    event_block,
-    json_answer,
-    models,
-    plain,
-    stamped_event,
-)
+from benchmarks.answers import START, Wish, json_answer, models, plain, stamped_event
+from benchmarks.peer import Peer, Stream
 
 READ_BYTES = 256 * 1024
 SENDS_AT_ONCE = 64  # of single events to one connection, before the others have their turn
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-ASKS_FOR_USAGE = re.compile(rb'"include_usage":\s?true')
 IN, OUT = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
-GOLDEN = 0.6180339887  # multiples of it, modulo 1, spread evenly however many there are
-
-
-class Peer:
-    """One connection and what is being sent on it."""
-
-    __slots__ = ("block", "due", "end", "left", "queue", "received", "sock", "tag", "wants_out", "wish")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.received = b""
-        self.queue = b""  # what the kernel did not take yet
-        self.wish: Wish | None = None  # of the stream that runs
-        self.block = memoryview(b"")
-        self.left = 0  # bytes at full speed, events where they are paced
-        self.due = 0.0
-        self.end = END
-        self.tag = ""
-        self.wants_out = False
-
-    def take_request(self) -> tuple[bytes, bytes] | None:
-        """The head and the body of the next request, once it has come wholly."""
-        head_end = self.received.find(b"\r\n\r\n")
-        if head_end < 0:
-            return None
-        length = LENGTH.search(self.received, 0, head_end)
-        end = head_end + 4 + (int(length[1]) if length else 0)
-        if len(self.received) < end:
-            return None
-        head, body = self.received[:head_end], self.received[head_end + 4 : end]
-        self.received = self.received[end:]
-        return head, body
+GOLDEN = 0.6180339887  # its multiples, modulo 1, lie evenly spread however many there are
 
 
 class Server:
-    """The loop. Timers have a finer grain than epoll's milliseconds, since `select` waits for the epoll."""
+    """The loop. `select` waits for the epoll, since its timeouts are finer than epoll's milliseconds."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -75,7 +32,7 @@ class Server:
         self._listener.setblocking(False)
         self._epoll.register(self._listener, select.EPOLLIN)
         self._peers: dict[int, Peer] = {}
-        self._timers: list[tuple[float, int, Peer, Wish]] = []
+        self._timers: list[tuple[float, int, Peer, Stream]] = []
         self._numbers = itertools.count()
         self._left: dict[str, float] = {}
         self._posts = 0
@@ -86,18 +43,21 @@ class Server:
         """Serve for ever."""
         listener = self._listener.fileno()
         while True:
-            timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
-            select.select([self._epoll], [], [], timeout)
-            for number, flags in self._epoll.poll(0):
+            if self._timers:
+                select.select([self._epoll], [], [], max(0.0, self._timers[0][0] - monotonic()))
+            for number, flags in self._epoll.poll(0 if self._timers else None):
                 if number == listener:
                     self._accept()
-                    continue
-                peer = self._peers.get(number)
-                if peer is not None and flags & ~OUT:
-                    self._read(peer)
-                if number in self._peers and flags & OUT:
-                    self._pump(self._peers[number])
+                else:
+                    self._serve(number, flags)
             self._send_due()
+
+    def _serve(self, number: int, flags: int) -> None:
+        peer = self._peers.get(number)
+        if peer is not None and flags & ~OUT:
+            self._read(peer)
+        if number in self._peers and flags & OUT:
+            self._pump(self._peers[number])
 
     def _accept(self) -> None:
         while True:
@@ -111,9 +71,9 @@ class Server:
             self._epoll.register(sock, IN)
 
     def _close(self, peer: Peer) -> None:
-        if peer.wish is not None and peer.tag:
-            self._left[peer.tag] = monotonic()
-        peer.wish = None
+        if peer.stream is not None and peer.stream.wish.tag:
+            self._left[peer.stream.wish.tag] = monotonic()
+        peer.stream = None
         del self._peers[peer.sock.fileno()]
         peer.sock.close()
 
@@ -128,90 +88,77 @@ class Server:
             self._close(peer)
             return
         peer.received += data
-        request = peer.take_request() if peer.wish is None else None
+        request = peer.take_request() if peer.stream is None else None
         if request is not None:
             self._answer(peer, *request)
 
     def _answer(self, peer: Peer, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET "):
-            self._send(peer, self._told(head.split(b" ", 2)[1]))
+            self._send(peer, self._tell(head.split(b" ", 2)[1]))
             return
         self._posts += 1
         self._last = body
         wish = Wish.read(body)
         if wish.events == 0 or wish.status != 200:
             self._send(peer, plain(wish.status))
-            return
-        peer.wish, peer.tag = wish, wish.tag
-        peer.end = END_WITH_USAGE if ASKS_FOR_USAGE.search(body) else END
-        self._begin(peer, wish)
+        else:
+            self._begin(peer, Stream(wish, body))
 
-    def _told(self, target: bytes) -> bytes:
+    def _tell(self, target: bytes) -> bytes:
         if target == b"/__seen":
             left, self._left = self._left, {}
             return json_answer({"left": left, "posts": self._posts, "open": len(self._peers)})
         if target == b"/__last":
             return json_answer(self._last.decode())
         if target == b"/__finish":
-            for peer in [peer for peer in self._peers.values() if peer.wish and peer.wish.interval]:
+            for peer in [peer for peer in self._peers.values() if peer.stream and not peer.is_fast]:
                 self._finish(peer)
         return models() if target == b"/v1/models" else json_answer({})
 
-    def _begin(self, peer: Peer, wish: Wish) -> None:
+    def _begin(self, peer: Peer, stream: Stream) -> None:
+        peer.stream = stream
         self._send(peer, START)
-        if peer.wish is None:
-            return  # the client has left already
-        if wish.interval:
-            peer.left = wish.events
-            number = next(self._numbers)
-            self._plan(peer, monotonic() + wish.interval * (number * GOLDEN % 1))
-        else:
-            peer.block = event_block(wish.size, wish.writes)
-            peer.left = wish.events * len(stamped_event(wish.size, 0.0))
-            self._want_out(peer, True)
+        if stream.wish.interval and peer.stream is stream:
+            phase = stream.wish.interval * (next(self._numbers) * GOLDEN % 1)
+            self._plan(monotonic() + phase, peer, stream)
 
-    def _plan(self, peer: Peer, due: float) -> None:
-        if peer.wish is not None:
-            peer.due = due
-            heapq.heappush(self._timers, (due, next(self._numbers), peer, peer.wish))
+    def _plan(self, due: float, peer: Peer, stream: Stream) -> None:
+        heapq.heappush(self._timers, (due, next(self._numbers), peer, stream))
 
     def _send_due(self) -> None:
-        """Each paced event whose time has come, with that time in it."""
+        """Each paced event whose time has come, with the time at which it is sent."""
         timers = self._timers
         while timers and timers[0][0] <= (now := monotonic()):
-            due, _, peer, wish = heapq.heappop(timers)
-            if peer.wish is not wish:
+            due, _, peer, stream = heapq.heappop(timers)
+            if peer.stream is not stream:
                 continue  # it has ended, or its client left
-            self._send(peer, stamped_event(wish.size, now))
-            peer.left -= 1
-            if peer.left:
-                self._plan(peer, due + wish.interval)
+            stream.left -= 1
+            self._send(peer, stamped_event(stream.wish.size, now))
+            if stream.left:
+                self._plan(due + stream.wish.interval, peer, stream)
             else:
                 self._finish(peer)
 
     def _finish(self, peer: Peer) -> None:
-        if peer.wish is not None:
-            peer.wish = None
-            self._send(peer, peer.end)
+        if peer.stream is not None:
+            end, peer.stream = peer.stream.end, None
+            self._send(peer, end)
 
     def _pump(self, peer: Peer) -> None:
-        """Send what is left over, and then what goes at full speed."""
+        """Send what is left over, then what goes at full speed."""
         if peer.queue:
             data, peer.queue = peer.queue, b""
             self._send(peer, data)
-        elif peer.wish is None or peer.wish.interval:
-            self._want_out(peer, False)
+        elif peer.stream is not None and peer.is_fast:
+            self._pump_events(peer, peer.stream)
         else:
-            self._pump_events(peer, SENDS_AT_ONCE if peer.wish.writes else 1)
+            self._want_out(peer, False)
 
-    def _pump_events(self, peer: Peer, sends: int) -> None:
-        block = peer.block
-        size = len(block)
+    def _pump_events(self, peer: Peer, stream: Stream) -> None:
         try:
-            for _ in range(sends):
-                start = -peer.left % size  # the last block ends with the last event
-                peer.left -= peer.sock.send(block[start : start + peer.left])
-                if not peer.left:
+            for _ in range(SENDS_AT_ONCE if stream.wish.writes else 1):
+                stream.left -= peer.sock.send(stream.piece())
+                if not stream.left:
                     self._finish(peer)
                     return
         except BlockingIOError:
@@ -220,6 +167,7 @@ class Server:
             self._close(peer)
 
     def _send(self, peer: Peer, data: bytes) -> None:
+        """Send as much as the kernel takes, and the rest later."""
         if peer.queue:
             peer.queue += data
             return
@@ -230,7 +178,7 @@ class Server:
         except OSError:
             self._close(peer)
             return
-        self._want_out(peer, bool(peer.queue) or (peer.wish is not None and not peer.wish.interval))
+        self._want_out(peer, bool(peer.queue) or peer.is_fast)
 
     def _want_out(self, peer: Peer, wanted: bool) -> None:
         if wanted != peer.wants_out:
