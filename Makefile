@@ -30,8 +30,8 @@ LEFT_OUT_requirements-bench-litellm.in := gunicorn
 UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench-setup \
-  format lock lock-check clean gateway dev gateway-alone audit-tools
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench \
+  bench-quick bench-setup format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
 	@$(PYTHON) -m launch
@@ -80,6 +80,17 @@ soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 
 fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
+bench: bench-setup ## this gateway and others, measured in one run: benchmarks/results and docs/benchmarks.md; 20 minutes
+	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
+	@$(PYTHON) -m launch.environments dev
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.real_vllm
+	$(BIN)/python -m benchmarks.report
+	.venv-bench/bin/python -m benchmarks.plots
+
+bench-quick: dev ## a few of its ratios in less than a minute; fails when one has become worse
+	$(BIN)/python -m benchmarks --quick
 
 bench-setup: dev ## the proxies that the gateway is compared with, in environments of their own; 1.5 GB of disk
 	@$(PYTHON) -m launch.environments bench

@@ -1,0 +1,72 @@
+"""The guard: ratios of figures from one run, and how large each may be.
+
+A ratio is the median over the rounds of one subject's figure by another's of the same round, so that
+what the machine does meanwhile meets both.
+"""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.results import Figures
+from tests.measure.figures import Row
+
+OURS = "ours"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ours by another's, of one metric of one workload."""
+
+    workload: str
+    metric: str
+    against: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How large a ratio is today, and by which share it differs from run to run without a change."""
+
+    ratio: float
+    noise: float
+
+    @property
+    def most(self) -> float:
+        """Beyond this it has become worse."""
+        return self.ratio * (1 + self.noise)
+
+
+BARS: dict[Ratio, Bar] = {
+    Ratio("chat", "cpu_us", "bare-flask"): Bar(4.0, 0.25),
+    Ratio("chat", "cpu_us", "nginx"): Bar(32.0, 0.25),
+    Ratio("full-speed", "cpu_us", "nginx"): Bar(14.0, 0.5),
+    Ratio("full-speed", "cpu_us", "vllm-router"): Bar(1.0, 0.25),
+    Ratio("paced-32", "cpu_us", "nginx"): Bar(2.0, 0.25),
+    Ratio("paced-32", "cpu_us", "vllm-router"): Bar(1.25, 0.25),
+}
+
+
+def ratio_of(figures: Mapping[str, Figures], ratio: Ratio) -> float | None:
+    """The median of the rounds that have both figures; None where none has."""
+    measured = figures.get(ratio.workload)
+    if measured is None:
+        return None
+    ours = measured.values(OURS, ratio.metric)
+    others = measured.values(ratio.against, ratio.metric)
+    found = [mine / other for mine, other in zip(ours, others, strict=False) if mine and other]
+    return statistics.median(found) if found else None
+
+
+def judge(figures: Mapping[str, Figures], bars: Mapping[Ratio, Bar] = BARS) -> list[Row]:
+    """A row for each bar whose figures there are; answers that were wrong are a bar that is missed."""
+    rows = []
+    for ratio, bar in bars.items():
+        value = ratio_of(figures, ratio)
+        if value is not None:
+            promise = f"{ratio.workload}: {ratio.metric}, {OURS} / {ratio.against}"
+            rows.append(Row(promise, f"{value:.2f}", f"<= {bar.most:.2f}", value <= bar.most))
+    for name, measured in figures.items():
+        wrong = measured.faults.get(OURS)
+        if wrong:
+            rows.append(Row(f"{name}: answers of {OURS}", f"{dict(wrong)}", "none wrong", False))
+    return rows

@@ -1,0 +1,16 @@
+"""The machine that the figures come from."""
+
+import platform
+import re
+from pathlib import Path
+
+
+def machine() -> dict[str, str | int]:
+    """Processor, cores, kernel and Python."""
+    names = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    return {
+        "cpu": names[0] if names else platform.machine(),
+        "cores": len(names) or 1,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,58 @@
+"""One subject under measurement: where it listens, and what counts its CPU time."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import psutil
+
+from benchmarks.accounting import CpuMeter
+from benchmarks.bodies import Request
+from benchmarks.client import Crowd
+from benchmarks.rig import Upstream, Window
+
+Sample = dict[str, float]
+NO_STREAMS = frozenset(("bare-flask",))
+REWRITES = frozenset(("litellm",))  # these write events anew: their bytes are others'
+
+
+class Running(Protocol):
+    """A subject that answers."""
+
+    port: int
+    boot_seconds: float
+
+    def family(self) -> list[psutil.Process]:
+        """All its processes."""
+        ...
+
+
+@dataclass
+class Stand:
+    """One subject, and what is known of it; it lives as long as the subject."""
+
+    name: str
+    subject: Running
+    upstream: Upstream
+    seconds: float = 1.5  # of one window
+    rates: dict[str, float] = field(default_factory=dict)  # units a second, by workload
+    errors: Counter[str] = field(default_factory=Counter)  # of the run at hand, by kind
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether it answers with streams."""
+        return self.name not in NO_STREAMS
+
+    def crowd(self) -> Crowd:
+        """Clients of it, whose errors are its own."""
+        crowd = Crowd(self.subject.port)
+        crowd.errors = self.errors
+        return crowd
+
+    def window(self) -> Window:
+        """A window to count in."""
+        return Window(CpuMeter(self.subject.family), self.upstream)
+
+    def fit(self, request: Request) -> Request:
+        """The request, with as much checked of its answer as the subject keeps."""
+        return request.loosened() if self.name in REWRITES else request
