@@ -82,8 +82,6 @@ fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
 
 bench: bench-setup ## this gateway and others, measured in one run: benchmarks/results and docs/benchmarks.md; 20 minutes
-	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
-	@$(PYTHON) -m launch.environments dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.real_vllm
 	$(BIN)/python -m benchmarks.report
@@ -92,7 +90,9 @@ bench: bench-setup ## this gateway and others, measured in one run: benchmarks/r
 bench-quick: dev ## a few of its ratios in less than a minute; fails when one has become worse
 	$(BIN)/python -m benchmarks --quick
 
-bench-setup: dev ## the proxies that the gateway is compared with, in environments of their own; 1.5 GB of disk
+bench-setup: ## the proxies that the gateway is compared with, in environments of their own, and a real vLLM
+	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
+	@$(PYTHON) -m launch.environments dev
 	@$(PYTHON) -m launch.environments bench
 	@$(PYTHON) -m launch.environments bench-litellm
 	@missing=$$(PATH="$$PATH:/usr/sbin"; for each in nginx haproxy; do command -v $$each >/dev/null || echo $$each; done); \

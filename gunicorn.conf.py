@@ -5,6 +5,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc  # noqa: E402
 import math  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
@@ -70,6 +71,9 @@ SEND_BUFFER_BYTES = 48 * 1024  # else a client that does not read holds 2.8 MB o
 
 def when_ready(server: Any) -> None:
     """Before the first fork: cap what accepted sockets inherit, watch for the end."""
+    # What is loaded by now stays: looking for garbage in it would make each worker a copy of its own.
+    gc.collect()
+    gc.freeze()
     INSTANCE.set("master_pid", server.pid)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
