@@ -8,101 +8,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from app.broken import UpstreamLost
 from app.error_body import render_error
 from app.errors import GatewayError
-from app.inspector import REPETITION, CompletionInspector, Inspector
+from app.inspector import REPETITION, CompletionInspector, EventInspector, Inspector
 from app.routes import Api
-from app.sse import EventBuffer, data_of, split_events
-from app.usage import Usage, merge, usage_of
+from app.sse import data_of
 
 KNOWN_ENDS = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 DONE = b"[DONE]"
-MARKS = (b'"usage"', b'"error"')
-
-
-class EventInspector(Inspector):
-    """An event stream: holds back unfinished events, and knows when the stream is whole.
-
-    Its tokens are counted as it passes, an event for a token, in case it ends before it tells its usage:
-    each event with generated text holds `token_mark` once.
-    """
-
-    token_mark: bytes
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer = EventBuffer()
-        self._is_whole = False
-        self._streamed_tokens = 0
-
-    def feed(self, data: bytes) -> bytes:
-        """The whole events that have come."""
-        block = self._buffer.feed(data)
-        self._streamed_tokens += self._count_tokens(block)
-        return self._pass(block) if self._must_look(block) else block
-
-    def account(self, *, is_whole: bool) -> Usage | None:
-        """What the upstream told, where the stream is whole; else what was streamed, marked as partial."""
-        if is_whole and self.usage is not None:
-            return self.usage
-        if self.usage is None and not self._streamed_tokens:
-            return None
-        return merge(self.usage, Usage(completion_tokens=self._streamed_tokens), is_partial=True)
-
-    def _count_tokens(self, block: bytes) -> int:
-        return block.count(self.token_mark)
-
-    def end(self) -> bytes:
-        """Nothing more: an event that was not finished is none, and a stream that ends with it is broken."""
-        if self.failure is None and (not self._is_whole or self._buffer.is_holding):
-            self.failure = UpstreamLost()
-        return b""
-
-    def failure_event(self, error: GatewayError) -> bytes:
-        """An error event that stands alone, also after an event that was cut in the middle."""
-        if self.has_told_failure:
-            return b""
-        lead = b"\n\n" if self._buffer.is_mid_event else b""
-        return lead + self._render_failure(error)
-
-    def _render_failure(self, error: GatewayError) -> bytes:
-        raise NotImplementedError
-
-    def _pass(self, block: bytes) -> bytes:
-        passed: list[bytes] = []
-        for event in split_events(block):
-            kept = self._inspect(event)
-            if kept:
-                passed.append(kept)
-            if self.failure is not None:
-                break
-        return b"".join(passed)
-
-    def _must_look(self, block: bytes) -> bool:
-        """Whether the block may hold an event that matters; the others pass unread."""
-        raise NotImplementedError
-
-    def _inspect(self, event: bytes) -> bytes:
-        content = _decode(data_of(event))
-        if content is None:
-            return event
-        usage = usage_of(content)
-        if usage is not None:
-            self.usage = merge(self.usage, usage)
-        return self._judge(content, event)
-
-    def _judge(self, content: dict[str, Any], event: bytes) -> bytes:
-        """Note what the event says about the stream's end; the bytes to forward for it."""
-        raise NotImplementedError
-
-    def _told(self, event: bytes) -> bytes:
-        """The upstream reported its failure itself: pass that on, and nothing after it."""
-        self.failure = UpstreamLost()
-        self.has_told_failure = True
-        return event
+USAGE, GOES_ON = b'"usage"', b'"finish_reason":null'
+MARKS = (USAGE, b'"error"')
 
 
 class ChatInspector(EventInspector):
@@ -116,6 +32,14 @@ class ChatInspector(EventInspector):
         self._ended: set[int] = set()
         self._drop_usage = drop_usage
 
+    def _is_ordinary(self, block: bytes) -> bool:
+        # Behind the first token, of one choice: each event says that it goes on, and none tells of usage.
+        events = block.count(GOES_ON)
+        if self._choices > 1 or not self._streamed_tokens or events != block.count(b"\n\n") or USAGE in block:
+            return False
+        self._streamed_tokens += events
+        return True
+
     def _count_tokens(self, block: bytes) -> int:
         # A choice's first event is empty.
         return block.count(self.token_mark) - block.count(b'"role"')
@@ -123,8 +47,8 @@ class ChatInspector(EventInspector):
     def _must_look(self, block: bytes) -> bool:
         # vLLM writes `"finish_reason":null` in every event but a choice's last; JSON text in a
         # string has its quotes escaped, so none of these marks can come from generated text.
-        ends = block.count(b'"finish_reason"') - block.count(b'"finish_reason":null')
-        return ends > 0 or b'"usage"' in block or DONE in block or b'"error"' in block
+        ends = block.count(b'"finish_reason"') - block.count(GOES_ON)
+        return ends > 0 or USAGE in block or DONE in block or b'"error"' in block
 
     def _render_failure(self, error: GatewayError) -> bytes:
         return b"data: " + render_error(error) + b"\n\n"
@@ -216,17 +140,6 @@ class MessagesInspector(TypedInspector):
 
     def _failure_data(self, error: GatewayError) -> bytes:
         return render_error(error, anthropic=True)
-
-
-def _decode(data: bytes) -> dict[str, Any] | None:
-    try:
-        content = msgspec.json.decode(data)
-    except (ValueError, RecursionError):  # the one is stricter, as about half of a surrogate pair
-        try:
-            content = json.loads(data)
-        except (ValueError, RecursionError):
-            return None
-    return content if isinstance(content, dict) else None
 
 
 TYPED: dict[Api, Callable[[], EventInspector]] = {

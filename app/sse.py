@@ -63,6 +63,8 @@ class EventBuffer:
 
 def _last_boundary(data: bytes) -> int:
     """Where the text up to and including the last blank line ends; 0 without one."""
+    if b"\r" not in data:
+        return _end_of_last(data, BLANK_LINES[0])
     return max(_end_of_last(data, blank) for blank in BLANK_LINES)
 
 
