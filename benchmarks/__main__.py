@@ -23,7 +23,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 QUICK_RESULTS = ROOT / "build" / "bench-quick"
 QUICK_WORKLOADS = ("chat", "full-speed", "paced-32")
 QUICK_SUBJECTS = ("nginx", "vllm-router", "bare-flask", "ours")
-SECONDS, QUICK_SECONDS = 1.5, 0.8
+SECONDS, QUICK_SECONDS = 1.2, 0.8
 ROUNDS, QUICK_ROUNDS = 3, 5
 
 
