@@ -165,6 +165,6 @@ def test_a_small_run_writes_well_formed_files(tmp_path: Path) -> None:
         assert ours["errors"] == [0, 0]
         assert results[name]["subjects"]["direct"]["cpu_us"] == [None, None]
         assert min(results[name]["rig"]["client_cpu_us"]) > 0
-    assert results["boot"]["subjects"]["direct"]["boot_s"] == [None]
+    assert set(results["boot"]["subjects"]) == {"ours"}
     assert min(results["boot"]["subjects"]["ours"]["boot_s"]) > 0
     assert min(results["memory"]["subjects"]["ours"]["pss_worker_mb"]) > 10
