@@ -9,7 +9,7 @@ from benchmarks.stand import Sample, Stand
 EVENTS_PER_SECOND = 1600  # of all paced streams together
 BEGIN_SECONDS = 4.0  # for all streams to begin; who takes longer is overloaded
 SETTLE_SECONDS = 0.1
-LAST_SECONDS = 2.0
+LAST_SECONDS = 3.0
 FAST_STREAMS = 32
 FIRST_TRY, FEWEST, MOST = 50, 40, 20_000  # events of one stream at full speed
 TRIAL_SECONDS = 0.2
