@@ -23,8 +23,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 QUICK_RESULTS = ROOT / "build" / "bench-quick"
 QUICK_WORKLOADS = ("chat", "full-speed", "paced-32")
 QUICK_SUBJECTS = ("nginx", "vllm-router", "bare-flask", "ours")
-SECONDS, QUICK_SECONDS = 1.5, 0.8
-ROUNDS, QUICK_ROUNDS = 3, 5
+SECONDS, QUICK_SECONDS = 1.2, 0.8
+ROUNDS, QUICK_ROUNDS = 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"not installed: {', '.join(sorted(missing))}\n")
     chosen = [workload for workload in WORKLOADS if workload.name in options.only]
     rounds = Rounds(chosen, options.seconds, options.results)
-    rounds.run(names, options.rounds, boots=1 if options.quick else options.rounds)
+    rounds.run(names, options.rounds, starts=0 if options.quick else options.rounds)
     for figures in rounds.figures.values():
         sys.stdout.write(_lines(figures))
     if not options.quick:

@@ -113,11 +113,11 @@ def plain(status: int) -> bytes:
         )
     message: dict[str, object] = {
         "role": "assistant",
-        "content": "word " * 24,
+        "content": "word " * 37,
         "refusal": None,
         "tool_calls": [],
     }
-    usage = {"prompt_tokens": 200, "total_tokens": 224, "completion_tokens": 24}
+    usage = {"prompt_tokens": 200, "total_tokens": 237, "completion_tokens": 37}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     about = {"id": "chatcmpl-0123456789abcdef", "object": "chat.completion", "created": 1764000000}
     return json_answer({**about, "model": MODEL, "choices": [choice], "usage": usage})

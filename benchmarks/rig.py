@@ -14,7 +14,8 @@ from benchmarks.accounting import CpuMeter, cpu_ns
 from benchmarks.client import Crowd, GivenUp, Tally
 from tests.local import ROOT
 
-RIG_CPU, SUBJECT_CPU = 0, 1
+CORES = sorted(os.sched_getaffinity(0))
+RIG_CPU, SUBJECT_CPU = CORES[0], CORES[-1]
 
 
 class Upstream:

@@ -17,10 +17,11 @@ from benchmarks.client import GivenUp
 from benchmarks.results import Figures
 from benchmarks.rig import SUBJECT_CPU, Upstream
 from benchmarks.stand import Sample, Stand
-from benchmarks.workloads import Workload
+from benchmarks.workloads import WORKLOADS, Workload
 
-WARM_UP_SECONDS = 0.25
-SLOW_BOOT_SECONDS = 5.0  # whoever takes longer is started once
+WARM_UP, WARM_UP_SECONDS = ("chat", "full-speed", "arrivals"), 0.5
+LOAD, LOAD_SECONDS = ("chat", "full-speed", "growth-512", "long-prompt"), 0.3  # before memory is read again
+SLOW_BOOT_SECONDS = 5.0  # who takes longer is started once
 
 
 class Rounds:
@@ -38,60 +39,65 @@ class Rounds:
 
     @property
     def figures(self) -> dict[str, Figures]:
-        """By workload."""
-        return {**self._of, "boot": self._boot, "memory": self._memory}
+        """By workload; those that have any."""
+        own = {"boot": self._boot, "memory": self._memory}
+        return {name: each for name, each in {**self._of, **own}.items() if each.samples}
 
-    def run(self, names: Sequence[str], rounds: int, boots: int) -> None:
-        """All rounds, and so many starts of each that starts fast; files are written after each round."""
+    def run(self, names: Sequence[str], rounds: int, starts: int) -> None:
+        """All rounds with everyone up, then so many starts of each alone; files are written in between."""
         with ExitStack() as stack:
             upstream = stack.enter_context(Upstream())
             stands = [self._start(name, upstream, stack) for name in names]
+            for stand in stands:
+                load(stand, WARM_UP, WARM_UP_SECONDS)
             for number in range(rounds):
                 self._round(stands, number)
                 self._write()
-        quick = [stand.name for stand in stands if stand.subject.boot_seconds < SLOW_BOOT_SECONDS]
-        self._boot_again(quick, boots - 1)
+        for number in range(starts):
+            for stand in stands:
+                if number == 0 or stand.subject.boot_seconds < SLOW_BOOT_SECONDS:
+                    self._start_alone(stand.name)
         self._write()
 
     def _start(self, name: str, upstream: Upstream, stack: ExitStack) -> Stand:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"bench-{name}-")))
         subject = stack.enter_context(subjects.start(name, folder, upstream.url, SUBJECT_CPU))
-        stand = Stand(name, subject, upstream, self._seconds)
-        sample = {"boot_s": subject.boot_seconds, **_memory(stand)}
-        self._boot.add(name, sample, Counter())
-        return stand
+        return Stand(name, subject, upstream, self._seconds)
+
+    def _start_alone(self, name: str) -> None:
+        """Its boot and its memory: among others it would share pages with them, and look smaller."""
+        if name == "direct":
+            return
+        with ExitStack() as stack:
+            stand = self._start(name, stack.enter_context(Upstream()), stack)
+            self._boot.add(name, {"boot_s": stand.subject.boot_seconds, **_memory(stand)}, Counter())
+            load(stand, LOAD, LOAD_SECONDS)
+            self._memory.add(name, _memory(stand), Counter())
 
     def _round(self, stands: Sequence[Stand], number: int) -> None:
         for workload in self._workloads:
             able = [stand for stand in stands if stand.can_stream or not workload.is_streamed]
             began = time.monotonic()
             for stand in able:
-                if number == 0:
-                    self._warm_up(workload, stand)
                 sample = measure(workload, stand)
                 for name in filter(None, (workload.name, workload.also)):
                     self._of[name].add(stand.name, sample, stand.errors)
             seconds = time.monotonic() - began
             sys.stdout.write(f"round {number + 1}: {workload.name}: {seconds:.1f} s\n")
             sys.stdout.flush()
-        for stand in stands:
-            self._memory.add(stand.name, _memory(stand), Counter())
-
-    def _warm_up(self, workload: Workload, stand: Stand) -> None:
-        stand.seconds = WARM_UP_SECONDS
-        measure(workload, stand)
-        stand.seconds = self._seconds
-
-    def _boot_again(self, names: Sequence[str], times: int) -> None:
-        for _ in range(times):
-            with ExitStack() as stack:
-                upstream = stack.enter_context(Upstream())
-                for name in names:
-                    self._start(name, upstream, stack)
 
     def _write(self) -> None:
         for figures in self.figures.values():
             figures.write(self._results)
+
+
+def load(stand: Stand, names: Sequence[str], seconds: float) -> None:
+    """Have it do a little of these workloads: what code that never ran costs is not measured."""
+    stand.seconds, before = seconds, stand.seconds
+    for workload in WORKLOADS:
+        if workload.name in names and (stand.can_stream or not workload.is_streamed):
+            measure(workload, stand)
+    stand.seconds = before
 
 
 def measure(workload: Workload, stand: Stand) -> Sample:
@@ -105,8 +111,5 @@ def measure(workload: Workload, stand: Stand) -> Sample:
 
 
 def _memory(stand: Stand) -> Sample:
-    family = stand.subject.family()
-    if not family:
-        return {}
-    held = memory(family)
+    held = memory(stand.subject.family())
     return {"pss_mb": held.total, "pss_worker_mb": held.worker}

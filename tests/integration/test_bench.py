@@ -1,5 +1,6 @@
 """The rig measures what it says: the kernel's CPU time, real streams, and a small run from end to end."""
 
+import os
 import subprocess
 import sys
 import time
@@ -51,6 +52,14 @@ def busy() -> Iterator[subprocess.Popen[str]]:
         process.stdout.readline()
         yield process
         process.kill()
+
+
+@pytest.fixture
+def free_to_move() -> Iterator[None]:
+    """The tests after this one get all cores again."""
+    cores = os.sched_getaffinity(0)
+    yield
+    os.sched_setaffinity(0, cores)
 
 
 def test_a_busy_thread_is_counted_after_its_end(busy: subprocess.Popen[str]) -> None:
@@ -150,6 +159,7 @@ def test_a_cut_answer_is_an_error(crowd: Crowd, upstream: Upstream) -> None:
         assert clients.errors.total() == 1
 
 
+@pytest.mark.usefixtures("free_to_move")
 def test_a_small_run_writes_well_formed_files(tmp_path: Path) -> None:
     small = ["--subjects", "direct", "ours", "--only", "chat", "paced-32"]
     more = ["--rounds", "2", "--seconds", "0.2", "--results", str(tmp_path)]
@@ -165,6 +175,6 @@ def test_a_small_run_writes_well_formed_files(tmp_path: Path) -> None:
         assert ours["errors"] == [0, 0]
         assert results[name]["subjects"]["direct"]["cpu_us"] == [None, None]
         assert min(results[name]["rig"]["client_cpu_us"]) > 0
-    assert results["boot"]["subjects"]["direct"]["boot_s"] == [None]
+    assert set(results["boot"]["subjects"]) == {"ours"}
     assert min(results["boot"]["subjects"]["ours"]["boot_s"]) > 0
     assert min(results["memory"]["subjects"]["ours"]["pss_worker_mb"]) > 10
