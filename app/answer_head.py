@@ -10,6 +10,7 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
 FOLD = re.compile(rb"\r\n[ \t]+")
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+MAX_FIELDS = 100
 BODILESS = (204, 304)
 SWITCHING_PROTOCOLS = 101
 
@@ -58,7 +59,9 @@ def parse_head(data: bytes) -> AnswerHead:
     lines = FOLD.sub(b" ", rest).split(b"\r\n") if rest else []
     status = STATUS_LINE.fullmatch(first)
     found = [FIELD.fullmatch(line) for line in lines]
-    if status is None or None in found or int(status[2]) == SWITCHING_PROTOCOLS:
+    if status is None or None in found or len(found) > MAX_FIELDS:
+        raise UpstreamError
+    if int(status[2]) == SWITCHING_PROTOCOLS:
         raise UpstreamError
     fields = [(field[1].decode("ascii"), field[2].decode("latin-1")) for field in found if field]
     return AnswerHead(int(status[2]), fields, status[1] == b"0")

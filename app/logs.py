@@ -149,7 +149,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": {"level": "INFO", "handlers": ["stdout"], "propagate": False},
             "gunicorn.access": {"level": "INFO", "handlers": [], "propagate": False},
-            # urllib3 warns about each pooled connection that it drops; the relay reports failures.
+            # What keeps the keys from being read is reported by the key store; urllib3 warns of each try.
             "urllib3": {"level": "ERROR"},
         },
     }

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.connection import LINGER_SECONDS
+from app.connection import LINGER_SECONDS, SEND_SECONDS
 from app.crowd import EXTRA, MAX_CLOSING, PATIENCE_SECONDS
-from app.wire import SEND_SECONDS
 from tests.client import RawClient
 from tests.gateway import Gateway, wait_until
 
