@@ -1,6 +1,6 @@
 """Flask without what no route of ours needs, and the response whose body the worker relays."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,10 @@ class Application(Flask):
         if rule is not None:
             return FixedMatch(rule)
         return MapAdapter(self.url_map, "", "/", "", "http", request.path, request.method)
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """No function here is a coroutine's; Flask would look at each of them each time."""
+        return func
 
     @cached_property
     def _fixed_rules(self) -> dict[tuple[str, str], Rule]:

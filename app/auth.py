@@ -120,8 +120,8 @@ def find_principal(headers: Headers, ring: Ring) -> Principal:
     """
     bearer = read_bearer(headers.get("Authorization", ""))
     direct = headers.get("X-API-Key", "").strip(BLANK)
-    by_bearer = _look_up(ring, bearer)
     by_direct = _look_up(ring, direct)
+    by_bearer = by_direct if bearer == direct else _look_up(ring, bearer)
     if by_direct and by_bearer and by_direct.name != by_bearer.name:
         raise AmbiguousCredentials
     record = by_direct if direct else by_bearer

@@ -4,7 +4,6 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +12,7 @@ from gevent.hub import get_hub
 
 from app.broken import ClientGone
 from app.head import END_OF_HEAD, READ_BYTES
+from app.interrupts import Interrupt, Watch
 from app.logs import RequestRecord
 from app.turns import give_turn
 from app.unavailable import Overloaded
@@ -34,29 +34,6 @@ class Closable(Protocol):
 
 
 Held = TypeVar("Held", bound=Closable)
-Interrupt = Callable[[BaseException], None]
-
-
-class Watch:
-    """While it is entered, what stops the request is told to `interrupt`: a `with` statement's manager.
-
-    A class, since a generator's manager costs several times as much, and each request enters three.
-    """
-
-    __slots__ = ("_connection", "_interrupt", "_is_for_client")
-
-    def __init__(self, connection: "ClientConnection", interrupt: Interrupt, *, is_for_client: bool) -> None:
-        self._connection = connection
-        self._interrupt = interrupt
-        self._is_for_client = is_for_client
-
-    def __enter__(self) -> None:
-        """Start."""
-        self._connection.begin_watch(self._interrupt, is_for_client=self._is_for_client)
-
-    def __exit__(self, *_exc: object) -> None:
-        """Stop."""
-        self._connection.end_watch()
 
 
 class ClientConnection:
@@ -81,6 +58,7 @@ class ClientConnection:
         self._expects_continue = False
         self._resets = False
         self._reading_is_shut = False
+        self._has_ended = False  # the client has closed its side, and nothing that it sent is left
         self._interrupt: Interrupt | None = None
         self._readable = get_hub().loop.io(sock.fileno(), READ)
 
@@ -99,6 +77,8 @@ class ClientConnection:
         if self.has_buffered(1):
             give_turn()  # who sends many requests at once takes turns with the others
             return not self.is_last  # it may have had to go meanwhile
+        if not self.has_served and (has_come := self._take_first()) is not None:
+            return has_come  # mostly a client's first request is there when its connection is
         patience = gevent.Timeout.start_new(seconds)
         try:
             get_hub().wait(self._readable)
@@ -108,14 +88,16 @@ class ClientConnection:
             return False
         finally:
             patience.close()
-        return self._take_first()
+        return self._take_first() is not False
 
-    def _take_first(self) -> bool:
+    def _take_first(self) -> bool | None:
+        """Read what has come; False where that is the end, None where it is nothing."""
         with suppress(BlockingIOError):
             data = self.raw.recv(READ_BYTES)
             self.buffer.unread(data)
+            self._has_ended = not data and not self._reading_is_shut
             return bool(data)
-        return True
+        return None
 
     def has_buffered_head(self) -> bool:
         """Whether reading the next head will not have to wait."""
@@ -238,10 +220,9 @@ class ClientConnection:
         self._readable.close()
         if self._resets:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            self.sock.close()
-        else:
+        elif not self._has_ended:
             self._linger()
-            self.sock.close()
+        self.sock.close()
 
     def _linger(self) -> None:
         with suppress(OSError), gevent.Timeout(LINGER_SECONDS, TimeoutError()):

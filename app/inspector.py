@@ -133,7 +133,7 @@ class EventInspector(Inspector):
     def _pass(self, block: bytes) -> bytes:
         passed: list[bytes] = []
         for event in split_events(block):
-            kept = self._inspect(event)
+            kept = self._inspect(event) if self._must_look(event) else event
             if kept:
                 passed.append(kept)
             if self.failure is not None:

@@ -5,7 +5,6 @@ receives and sends without switching greenlets, while the handler's greenlet sle
 """
 
 import logging
-import math
 import ssl
 import time
 from collections.abc import Callable
@@ -21,11 +20,10 @@ from app.framing import LAST_CHUNK, encode_chunk
 from app.inspector import Inspector
 from app.limits import Limits
 from app.logs import RequestRecord
+from app.watchers import Alarm, IoWatcher
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
-BYTE_TOLD_SECONDS = 0.25  # a hang is found after many seconds; telling of each byte would cost for nothing
 FAREWELL_SECONDS = 2.0  # how long a client may take to read that its stream broke
-Step = Callable[[], None]
 COMPLETE, GONE = "complete", "client_gone"
 log = logging.getLogger("gateway.relay")
 
@@ -47,27 +45,27 @@ class Relay:
         self._outcome: str | None = None
         self._is_parked = False
         self._last_progress = time.monotonic()
-        self._byte_told_at = 0.0
 
     @property
     def is_whole(self) -> bool:
         """Whether the client got the answer to its end."""
         return self._outcome == COMPLETE
 
-    def run(self, client: ClientConnection, head: bytes, *, chunked: bool, on_byte: Step) -> None:
+    def run(
+        self, client: ClientConnection, head: bytes, *, chunked: bool, on_byte: Callable[[float], None]
+    ) -> None:
         """Send the head, then the body as it comes; return when the answer has ended.
 
-        `chunked` says how the body is framed for the client; `on_byte` hears that the upstream sends.
+        `chunked` says how the body is framed for the client; `on_byte` hears when the upstream sent.
         """
-        self._loop = loop = get_hub().loop
+        loop = get_hub().loop
         self._client = client
         self._chunked = chunked
         self._on_byte = on_byte
         self._waiter: Any = Waiter()
-        self._readable = loop.io(self._answer.fileno(), READ)
-        self._writable = loop.io(client.sock.fileno(), WRITE)
-        self._timer = loop.timer(0)
-        self._timer_due = math.inf
+        self._readable = IoWatcher(loop, self._answer.fileno, READ)
+        self._writable = IoWatcher(loop, client.sock.fileno, WRITE)
+        self._alarm = Alarm(loop, self._guard, self._on_alarm)
         client.sock.setblocking(False)
         try:
             with client.watched(self._interrupt):
@@ -85,12 +83,12 @@ class Relay:
         else:
             self._flush()
         if self._outcome is None:
-            self._arm_timer()
+            self._set_alarm()
             if self._ending is None and not self._is_stalled:
                 self._readable.start(self._guard, self._on_readable)
 
     def _clean_up(self) -> None:
-        for watcher in (self._readable, self._writable, self._timer):
+        for watcher in (self._readable, self._writable, self._alarm):
             watcher.close()
         self._client.sock.setblocking(True)
         self._record.outcome = self._outcome or GONE
@@ -102,7 +100,7 @@ class Relay:
 
     # What the event loop calls; none of it may block
 
-    def _guard(self, step: Step) -> None:
+    def _guard(self, step: Callable[[], None]) -> None:
         """Run a callback; what would escape from it would leave the request hanging."""
         try:
             step()
@@ -128,11 +126,10 @@ class Relay:
         except OSError:
             self._fail(UpstreamLost())
 
-    def _on_timer(self) -> None:
-        self._timer_due = math.inf
+    def _on_alarm(self) -> None:
         due, error = self._next_limit()
         if time.monotonic() < due:
-            self._arm_timer()
+            self._alarm.set(due)
         elif self._ending is not None or isinstance(error, ClientStalled):
             self._client.reset_on_close()
             self._settle(ClientStalled.code)
@@ -150,9 +147,7 @@ class Relay:
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
         decoder, inspector = self._answer.decoder, self._inspector
-        if self._last_progress - self._byte_told_at > BYTE_TOLD_SECONDS:
-            self._byte_told_at = self._last_progress
-            self._on_byte()
+        self._on_byte(self._last_progress)
         try:
             body = inspector.feed(decoder.feed(data))
             if decoder.done and inspector.failure is None:
@@ -185,7 +180,7 @@ class Relay:
         self._last_progress = time.monotonic()
         self._send(body + self._inspector.failure_event(error))
         if self._outcome is None:
-            self._arm_timer()
+            self._set_alarm()
 
     # To the client
 
@@ -195,7 +190,7 @@ class Relay:
         if body and record.first_byte_at is None:
             record.first_byte_at = time.monotonic()
             if self._ending is None:
-                self._arm_timer()
+                self._set_alarm()
         framed = encode_chunk(body) if self._chunked else body
         if self._chunked and self._ending == COMPLETE:
             framed += LAST_CHUNK
@@ -223,7 +218,7 @@ class Relay:
             self._writable.stop()
             self._last_progress = time.monotonic()
             self._readable.start(self._guard, self._on_readable)
-            self._arm_timer()
+            self._set_alarm()
 
     def _wait_for_client(self, *, has_moved: bool) -> None:
         if has_moved or not self._is_stalled:
@@ -232,15 +227,16 @@ class Relay:
             self._is_stalled = True
             self._readable.stop()
             self._writable.start(self._guard, self._flush)
-            self._arm_timer()
+            self._set_alarm()
 
     def _settle(self, outcome: str) -> None:
         """The answer has ended: stop every watcher and wake the handler."""
         if self._outcome is not None:
             return
         self._outcome = outcome
-        for watcher in (self._readable, self._writable, self._timer):
+        for watcher in (self._readable, self._writable):
             watcher.stop()
+        self._alarm.close()
         if self._is_parked:
             self._waiter.switch(None)
 
@@ -250,15 +246,6 @@ class Relay:
         has_first_byte = self._record.first_byte_at is not None
         return self._limits.nearest(self._last_progress, self._is_stalled, has_first_byte)
 
-    def _arm_timer(self) -> None:
-        """One timer for the whole answer: reads only note the time, and the timer looks at it.
-
-        A limit that comes later than the timer needs no other: it looks, and is armed again.
-        """
-        due, _ = self._next_limit()
-        if due >= self._timer_due:
-            return
-        self._timer_due = due
-        self._timer.close()
-        self._timer = self._loop.timer(max(0.001, due - time.monotonic()))
-        self._timer.start(self._guard, self._on_timer)
+    def _set_alarm(self) -> None:
+        """One timer for the whole answer: reads only note the time, and the alarm looks at it."""
+        self._alarm.set(self._next_limit()[0])
