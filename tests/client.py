@@ -37,12 +37,14 @@ class Reply:
 class RawClient:
     """A socket, and just enough HTTP to see framing, timing and how a connection ends."""
 
-    def __init__(self, address: int | str, receive_buffer: int = 0) -> None:
-        """Connect to a port of this machine, or to the path of a Unix socket."""
+    def __init__(self, address: int | str, receive_buffer: int = 0, source: str = "") -> None:
+        """Connect to a port of this machine, as `source` where one is given, or to the path of a Unix socket."""
         is_path = isinstance(address, str)
         self.sock = socket.socket(socket.AF_UNIX if is_path else socket.AF_INET)
         if receive_buffer:  # before connecting: what was offered to the peer once cannot be taken back
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(10)
         self.sock.connect(address if is_path else ("127.0.0.1", address))
         self.port: int = 0 if is_path else self.sock.getsockname()[1]
