@@ -99,15 +99,16 @@ class Head(Request):
         if any(len(length) > MAX_LENGTH_DIGITS for length in lengths):
             raise InvalidHeader("CONTENT-LENGTH")
         is_empty = not codings and not any(length.strip("0") for length in lengths)
-        self._may_hide_body = is_empty and self.method in BODY_METHODS
+        may_hide_body = is_empty and self.method in BODY_METHODS
+        options = ",".join(self._values("CONNECTION")).lower().split(",")
+        self._is_last = may_hide_body or "close" in map(str.strip, options) or super().should_close()
         super().set_body_reader()
         if codings:
             self.body = Body(ChunkReader(self, self.unreader))
 
     def should_close(self) -> bool:
         """Also where `close` is one option of many, and where a body may come that nobody declared."""
-        options = ",".join(self._values("CONNECTION")).lower().split(",")
-        return self._may_hide_body or "close" in map(str.strip, options) or super().should_close()
+        return self.must_close or self._is_last
 
     def _values(self, name: str) -> list[str]:
         return [value for field, value in self.headers if field == name]

@@ -38,7 +38,7 @@ class RawClient:
     """A socket, and just enough HTTP to see framing, timing and how a connection ends."""
 
     def __init__(self, address: int | str, receive_buffer: int = 0, source: str = "") -> None:
-        """Connect to a port of this machine, as `source` where one is given, or to the path of a Unix socket."""
+        """Connect to a port of this machine, from `source` if given, or to the path of a Unix socket."""
         is_path = isinstance(address, str)
         self.sock = socket.socket(socket.AF_UNIX if is_path else socket.AF_INET)
         if receive_buffer:  # before connecting: what was offered to the peer once cannot be taken back
