@@ -24,6 +24,7 @@ from app.logs import RequestRecord
 from app.request_log import RequestLog
 from app.routes import known_path
 from app.settings import Settings
+from app.turns import Turnstile
 from app.unavailable import Draining
 from app.wire import Exchange, send_error
 
@@ -62,6 +63,7 @@ class GatewayWorker(GeventWorker):
     def run(self) -> None:
         """Serve until told to stop; then drain or retire (the shared page says which)."""
         self._stopping = Event()
+        self._turnstile = Turnstile()
         servers = [self._listen(sock) for sock in self.sockets]
         # The master may be busy replacing workers when it is told to stop; the page is not.
         while self.alive and not INSTANCE.is_draining:
@@ -183,6 +185,7 @@ class GatewayWorker(GeventWorker):
         connection.is_busy = True
         connection.idle_since = time.monotonic()  # from here on, for the rest of the request
         try:
+            self._turnstile.wait()
             if connection.has_buffered_head():
                 request = next(parser)
             else:
