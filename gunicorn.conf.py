@@ -74,7 +74,7 @@ def when_ready(server: Any) -> None:
     # What is loaded by now stays: looking for garbage in it would make each worker a copy of its own.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)  # 700 is what two requests make; hardly any of it lies in cycles
+    gc.set_threshold(10_000, 20, 10)  # 700 is what two requests make; hardly any of it lies in cycles
     INSTANCE.set("master_pid", server.pid)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

@@ -72,7 +72,7 @@ class Answer:
     def length(self) -> int | None:
         """The Content-Length, where it frames the body."""
         declared = self.header("content-length")
-        return int(declared) if isinstance(self.decoder, LengthDecoder) and declared else None
+        return int(declared) if isinstance(self.decoder, LengthDecoder) and declared.isdecimal() else None
 
     def fileno(self) -> int:
         """The socket to wait on."""

@@ -7,7 +7,8 @@ from app.errors import UpstreamError
 from app.framing import ChunkedDecoder, CloseDecoder, Decoder, LengthDecoder
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)")
+BLANK = b" \t"
 FOLD = re.compile(rb"\r\n[ \t]+")
 LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 MAX_FIELDS = 100
@@ -23,9 +24,13 @@ class AnswerHead:
     fields: list[tuple[str, str]]
     is_http_1_0: bool
 
+    def values(self, name: str) -> list[str]:
+        """The values of all fields of that name, which is given in lower case."""
+        return [value for found, value in self.fields if found.lower() == name]
+
     def field(self, name: str) -> str:
         """The value of the field of that name in lower case, several joined; or an empty text."""
-        return ", ".join([value for found, value in self.fields if found.lower() == name])
+        return ", ".join(self.values(name))
 
     @property
     def is_interim(self) -> bool:
@@ -34,20 +39,25 @@ class AnswerHead:
 
     @property
     def will_close(self) -> bool:
-        """Whether the connection ends behind the answer."""
+        """Whether the connection ends behind the answer, or nobody can be sure where that is."""
         options = self.field("connection").lower()
-        return "close" in options or (self.is_http_1_0 and "keep-alive" not in options)
+        may_have_body = self.status in BODILESS and bool(self.field("transfer-encoding"))
+        return "close" in options or may_have_body or (self.is_http_1_0 and "keep-alive" not in options)
 
     def decoder(self) -> Decoder:
         """What takes the body out of its framing. Raises UpstreamError where that is not certain."""
-        coding, declared = self.field("transfer-encoding").lower(), self.field("content-length")
+        codings, lengths = self.values("transfer-encoding"), self.values("content-length")
         if self.status in BODILESS:
             return LengthDecoder(0)
-        if coding == "chunked" and not declared:
+        if codings:
+            if lengths or self.is_http_1_0 or ",".join(codings).lower() != "chunked":
+                raise UpstreamError
             return ChunkedDecoder()
-        if coding or (declared and not LENGTH.fullmatch(declared)):
+        if not lengths:
+            return CloseDecoder()
+        if len(lengths) > 1 or not LENGTH.fullmatch(lengths[0]):
             raise UpstreamError
-        return LengthDecoder(int(declared)) if declared else CloseDecoder()
+        return LengthDecoder(int(lengths[0]))
 
 
 def parse_head(data: bytes) -> AnswerHead:
@@ -63,5 +73,5 @@ def parse_head(data: bytes) -> AnswerHead:
         raise UpstreamError
     if int(status[2]) == SWITCHING_PROTOCOLS:
         raise UpstreamError
-    fields = [(field[1].decode("ascii"), field[2].decode("latin-1")) for field in found if field]
+    fields = [(field[1].decode("ascii"), field[2].strip(BLANK).decode("latin-1")) for field in found if field]
     return AnswerHead(int(status[2]), fields, status[1] == b"0")

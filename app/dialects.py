@@ -35,7 +35,9 @@ class ChatInspector(EventInspector):
     def _is_ordinary(self, block: bytes) -> bool:
         # Behind the first token, of one choice: each event says that it goes on, and none tells of usage.
         events = block.count(GOES_ON)
-        if self._choices > 1 or not self._streamed_tokens or events != block.count(b"\n\n") or USAGE in block:
+        if self._choices > 1 or not self._streamed_tokens or not events or b"\r" in block:
+            return False
+        if events != block.count(b"\n\n") or USAGE in block:
             return False
         self._streamed_tokens += events
         return True

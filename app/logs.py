@@ -59,8 +59,8 @@ class RequestRecord(msgspec.Struct):
             "peer": clean(self.peer),
             "method": clean(self.method),
             "route": self.route,
-            "key_name": clean(self.key_name),
-            "key_id": clean(self.key_id),
+            "key_name": clean_known(self.key_name),
+            "key_id": clean_known(self.key_id),
             "key_source": self.key_source,
             "model": clean(self.model),
             "stream": self.is_stream,
@@ -81,7 +81,6 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
 
 
-@lru_cache(maxsize=256)
 def clean(value: str | None) -> str | None:
     """A client's text made safe for a line of log: control characters out, length bounded, and no key.
 
@@ -89,6 +88,9 @@ def clean(value: str | None) -> str | None:
     """
     # Cut last: half a key looks like none.
     return None if value is None else LOOKS_LIKE_A_KEY.sub("?", CONTROL.sub("?", value))[:MAX_VALUE_CHARS]
+
+
+clean_known = lru_cache(maxsize=256)(clean)  # for the few that come again and again and hold no client's text
 
 
 def replace(unwanted: re.Pattern[str], value: Any) -> Any:

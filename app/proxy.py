@@ -19,7 +19,7 @@ from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
 from app.load import Load, Share
-from app.logs import RequestRecord
+from app.logs import RequestRecord, clean
 from app.policy import Policy
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
@@ -104,7 +104,8 @@ class Proxy:
         principal: Principal = found.principal
         record.bytes_in = len(raw)
         body = parse_body(raw, self._settings.max_json_values)
-        record.model, record.is_stream = body.model, body.is_stream
+        record.model = clean(body.model)  # cut: the record outlives the body, of which this may be the most
+        record.is_stream = body.is_stream
         changes = self._policy.review(route.path, body.fields, principal.cache_salt)
         is_stream = route.streams and body.is_stream
         asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage

@@ -31,7 +31,7 @@ log = logging.getLogger("gateway.relay")
 class Relay:
     """One answer on its way. Owns the upstream connection and ends it exactly once.
 
-    It stands in the place of a WSGI body; our worker recognises it and calls `run`.
+    It stands in the place of a WSGI body; our worker calls `run`.
     """
 
     def __init__(self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord) -> None:
@@ -65,7 +65,7 @@ class Relay:
         self._waiter: Any = Waiter()
         self._readable = IoWatcher(loop, self._answer.fileno, READ)
         self._writable = IoWatcher(loop, client.sock.fileno, WRITE)
-        self._alarm = Alarm(loop, self._guard, self._on_alarm)
+        self._alarm = Alarm(loop)
         client.sock.setblocking(False)
         try:
             with client.watched(self._interrupt):
@@ -129,7 +129,7 @@ class Relay:
     def _on_alarm(self) -> None:
         due, error = self._next_limit()
         if time.monotonic() < due:
-            self._alarm.set(due)
+            self._set_alarm()
         elif self._ending is not None or isinstance(error, ClientStalled):
             self._client.reset_on_close()
             self._settle(ClientStalled.code)
@@ -234,9 +234,8 @@ class Relay:
         if self._outcome is not None:
             return
         self._outcome = outcome
-        for watcher in (self._readable, self._writable):
+        for watcher in (self._readable, self._writable, self._alarm):
             watcher.stop()
-        self._alarm.close()
         if self._is_parked:
             self._waiter.switch(None)
 
@@ -248,4 +247,4 @@ class Relay:
 
     def _set_alarm(self) -> None:
         """One timer for the whole answer: reads only note the time, and the alarm looks at it."""
-        self._alarm.set(self._next_limit()[0])
+        self._alarm.set(self._next_limit()[0], self._guard, self._on_alarm)

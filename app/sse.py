@@ -24,7 +24,7 @@ class EventBuffer:
         end = len(data)
         if data.endswith(b"\n\n"):
             if not self._size:
-                self.is_mid_event = False
+                self._tail, self.is_mid_event = b"", False
                 return data
         else:
             end = _last_boundary(self._tail + data) - len(self._tail)

@@ -21,7 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from app.answer import READ_BYTES, Answer
 from app.answer_head import AnswerHead, parse_head
 from app.errors import UpstreamError
-from app.head import END_OF_HEAD
+from app.head import END_OF_HEAD, STRAY
 
 CONNECT_SECONDS = 2.0
 # Below the 5 s of a uvicorn with default settings; vLLM behind our entrypoint keeps them longer.
@@ -31,6 +31,7 @@ MAX_HEAD_BYTES = 64 * 1024  # as much as a client may send
 POOL_SIZE = 1000  # connections kept; more may be open at once
 JOINED_BYTES = 64 * 1024  # a body up to this goes out in one piece with its head
 UNIX_HOST = "vllm"
+GONE = (ConnectionError, ssl.SSLEOFError)  # how the other side's end shows
 native_poll: Any = get_original("select", "poll")  # gevent's lets other greenlets run, also for no time
 native_getaddrinfo: Any = get_original("socket", "getaddrinfo")
 
@@ -47,6 +48,7 @@ class Connection:
         self._pool = pool
         self._answers = 0
         self._idle_since = 0.0
+        self._is_half_sent = False
 
     def ask(self, head: bytes, body: bytes) -> tuple[AnswerHead, bytes]:
         """Send a request; the head of its answer, and what has come of the answer's body with it.
@@ -57,23 +59,24 @@ class Connection:
         try:
             for piece in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
                 send_whole(self.sock, piece)
-        except ConnectionError:
-            pass  # it may have answered before it stopped reading
+        except GONE:
+            self._is_half_sent = True  # it may have answered before it stopped reading
         answer = self._read_head()
         self._answers += 1
         return answer
 
     def _read_head(self) -> tuple[AnswerHead, bytes]:
-        data = self._first_bytes()
+        data, seen = self._first_bytes(), 0
         for _ in range(MAX_HEADS):
             while (end := data.find(END_OF_HEAD)) < 0:
                 more = self.sock.recv(READ_BYTES)
-                if not more or len(data) > MAX_HEAD_BYTES:
+                if not more or len(data) > MAX_HEAD_BYTES or STRAY.search(data, max(0, seen - 1)):
                     raise UpstreamError
+                seen = len(data)
                 data += more
             if end > MAX_HEAD_BYTES:
                 raise UpstreamError
-            head, data = parse_head(data[:end]), data[end + len(END_OF_HEAD) :]
+            head, data, seen = parse_head(data[:end]), data[end + len(END_OF_HEAD) :], 0
             if not head.is_interim:
                 return head, data
         raise UpstreamError
@@ -81,7 +84,7 @@ class Connection:
     def _first_bytes(self) -> bytes:
         try:
             data: bytes = self.sock.recv(READ_BYTES)
-        except ConnectionError:
+        except GONE:
             if self._answers:
                 raise StaleConnection from None
             raise
@@ -96,7 +99,10 @@ class Connection:
     def release(self) -> None:
         """Give the connection back: its answer was read to the end."""
         self._idle_since = time.monotonic()
-        self._pool.put(self)
+        if self._is_half_sent:
+            self.close()
+        else:
+            self._pool.put(self)
 
     def close(self) -> None:
         """End the connection; again without effect."""
@@ -213,8 +219,9 @@ def connect(family: int, address: Any, host: str = "", trusted: ssl.SSLContext |
         sock.connect(address)
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if trusted is not None:
-            sock = trusted.wrap_socket(sock, server_hostname=host)
+        if trusted is not None:  # in two steps: an interrupted handshake would leave a socket to nobody
+            sock = trusted.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+            sock.do_handshake()
         sock.settimeout(None)
         is_connected = True
     finally:

@@ -41,30 +41,30 @@ class Alarm:
     other timer, so whoever is called looks whether it is time, and sets it again.
     """
 
-    __slots__ = ("_args", "_callback", "_due", "_loop", "_timer")
+    __slots__ = ("_due", "_loop", "_timer")
 
-    def __init__(self, loop: Any, callback: Callable[..., None], *args: Any) -> None:
+    def __init__(self, loop: Any) -> None:
         self._loop = loop
-        self._callback = callback
-        self._args = args
         self._timer: Any = None
         self._due = math.inf
 
-    def set(self, due: float) -> None:
-        """Ring at this time at the latest."""
+    def set(self, due: float, callback: Callable[..., None], *args: Any) -> None:
+        """Ring at this time at the latest: call back with these arguments."""
         if due < self._due:
-            self.close()
+            self.stop()
             self._due = due
             self._timer = self._loop.timer(max(0.001, due - time.monotonic()))
-            self._timer.start(self._ring)
+            self._timer.start(self._ring, callback, args)
 
-    def close(self) -> None:
-        """Ring no more, unless it is set again."""
+    def stop(self) -> None:
+        """Ring no more, unless it is set again; whoever would have been called is forgotten."""
         self._due = math.inf
         if self._timer is not None:
             self._timer.close()
             self._timer = None
 
-    def _ring(self) -> None:
+    close = stop
+
+    def _ring(self, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
         self._due = math.inf
-        self._callback(*self._args)
+        callback(*args)

@@ -88,7 +88,6 @@ class Exchange:
             connection.expect_continue()  # our consent waits for the checks that need no body
         self._response: Any = Response(request, connection.sock, cfg)
         self._environ = environ
-        self._environ.pop("HTTP_UPGRADE", None)  # refused by silence; Werkzeug would find no route
         self._environ[CONNECTION] = connection
         self._environ[RECORD] = self._record
 

@@ -136,11 +136,32 @@ def test_an_answer_that_has_no_body_is_whole_at_once(status: int) -> None:
         ("Content-Length: 0x5",),
         ("Content-Length: \xb2",),
         ("Content-Length: 1234567890123456789",),
+        ("Content-Length:",),
+        ("Content-Length:", "Transfer-Encoding: chunked"),
     ],
 )
 def test_a_framing_that_is_not_certain_is_refused(lines: tuple[str, ...]) -> None:
     with pytest.raises(UpstreamError):
         parse_head(head(*lines)).decoder()
+
+
+def test_a_coding_that_http_1_0_does_not_know_is_refused() -> None:
+    with pytest.raises(UpstreamError):
+        parse_head(head("Transfer-Encoding: chunked", status="HTTP/1.0 200 OK")).decoder()
+
+
+def test_behind_an_answer_without_a_body_that_declares_one_nothing_can_follow() -> None:
+    assert parse_head(head("Transfer-Encoding: chunked", status="HTTP/1.1 204 X")).will_close
+    assert not parse_head(head("Content-Length: 5", status="HTTP/1.1 304 X")).will_close
+
+
+@pytest.mark.timeout(5)  # some ways to look for the end of a value take hours for these
+@pytest.mark.parametrize("line", ["A: a" + " " * 60_000 + "b", "A:" + " " * 60_000 + "\n", "A" * 60_000])
+def test_a_long_line_takes_no_long_time(line: str) -> None:
+    try:
+        assert parse_head(head(line)).fields[0][1].startswith("a")
+    except UpstreamError:
+        assert "b" not in line
 
 
 @given(st.lists(st.tuples(NAMES, VALUES.filter(lambda value: value.isprintable() and value)), max_size=5))

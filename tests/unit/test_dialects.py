@@ -240,3 +240,48 @@ def test_the_verdict_on_a_stream_does_not_depend_on_how_it_is_cut(
         told = [[event.strip(b"\r\n") for event in split_events(each)] for each in passed]
         assert [*filter(None, told[0])] == [*filter(None, told[1])]
         assert (type(whole.failure), whole.usage) == (type(cut.failure), cut.usage)
+
+
+def one_by_one(inspector: ChatInspector, events: list[bytes]) -> bytes:
+    """Each event in a read of its own, as a server sends it."""
+    return b"".join(inspector.feed(event) for event in events) + inspector.end()
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_a_stream_is_whole_in_each_of_the_three_line_ends(blank: bytes) -> None:
+    events = [event.removesuffix(b"\n\n") + blank for event in chat_events(ASKED, Script(events=5))]
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    assert one_by_one(inspector, events) == b"".join(events)
+    assert inspector.failure is None
+    assert inspector.usage == Usage(7, 5, 3)
+
+
+@pytest.mark.parametrize("blank", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_an_error_event_is_seen_in_each_of_the_three_line_ends(blank: bytes) -> None:
+    events = [event.removesuffix(b"\n\n") + blank for event in chat_events(ASKED, Script(events=2))[:-2]]
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    one_by_one(inspector, [*events, b'data: {"error": {"message": "x"}}' + blank])
+
+    assert inspector.has_told_failure
+
+
+class ThoroughInspector(ChatInspector):
+    """One that looks at every block as if it were no ordinary one."""
+
+    def _is_ordinary(self, _block: bytes) -> bool:
+        return False
+
+
+@given(st.lists(st.sampled_from(chat_events(ASKED, Script(events=3))), max_size=12), st.integers(1, 400))
+def test_the_first_look_at_a_block_changes_no_verdict(events: list[bytes], size: int) -> None:
+    judged = []
+    for kind in (ChatInspector, ThoroughInspector):
+        inspector = kind(choices=1, drop_usage=True)
+        passed = run(inspector, b"".join(events), (size,))
+        judged.append(
+            (passed, type(inspector.failure), inspector.account(is_whole=inspector.failure is None))
+        )
+
+    assert judged[0] == judged[1]
