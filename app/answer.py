@@ -42,7 +42,8 @@ class Answer:
         self._sock = connection.sock
         self._is_open = True
         self._sock.settimeout(0.0)
-        if isinstance(self._sock, ssl.SSLSocket):
+        self.is_tls = isinstance(self._sock, ssl.SSLSocket)
+        if self.is_tls:
             self.recv = self._sock.recv
             while self.has_pending():  # the rest of a TLS record: the kernel would not tell of it
                 self.early += self._sock.recv(READ_BYTES)
@@ -80,7 +81,7 @@ class Answer:
 
     def has_pending(self) -> bool:
         """Whether bytes can be read that the kernel does not know of (TLS)."""
-        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
+        return self.is_tls and bool(self._sock.pending() > 0)
 
     def read(self, limit: int = MAX_SMALL_BODY_BYTES) -> bytes:
         """The whole body, blocking this greenlet only; for answers that must be looked at.

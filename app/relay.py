@@ -36,6 +36,8 @@ class Relay:
 
     def __init__(self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord) -> None:
         self._answer = answer
+        self._decoder = answer.decoder
+        self._is_tls = answer.is_tls
         self._inspector = inspector
         self._limits = limits
         self._record = record
@@ -78,7 +80,7 @@ class Relay:
 
     def _start(self, head: bytes) -> None:
         self._unsent = head
-        if self._answer.early or self._answer.decoder.done:
+        if self._answer.early or self._decoder.done:
             self._advance(self._answer.early)
         else:
             self._flush()
@@ -119,7 +121,11 @@ class Relay:
                 self._advance(data)
             else:
                 self._reach_end()
-            while self._answer.has_pending() and not (self._outcome or self._ending or self._is_stalled):
+            while (
+                self._is_tls
+                and self._answer.has_pending()
+                and not (self._outcome or self._ending or self._is_stalled)
+            ):
                 self._advance(self._answer.recv(READ_BYTES))
         except WOULD_BLOCK:
             return
@@ -146,7 +152,7 @@ class Relay:
 
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
-        decoder, inspector = self._answer.decoder, self._inspector
+        decoder, inspector = self._decoder, self._inspector
         self._on_byte(self._last_progress)
         try:
             body = inspector.feed(decoder.feed(data))
@@ -166,11 +172,10 @@ class Relay:
     def _reach_end(self) -> None:
         """The upstream closed: the end of a body that is framed by it, else a truncation."""
         try:
-            self._answer.decoder.end()
+            self._decoder.end()
+            self._advance(b"")
         except GatewayError as error:
             self._fail(error)
-        else:
-            self._advance(b"")
 
     def _fail(self, error: GatewayError, body: bytes = b"") -> None:
         """Free the upstream; send the last good bytes and the error event, and no end behind them."""

@@ -20,11 +20,12 @@ class Workload:
     run: Callable[[Stand], Sample]
     is_streamed: bool = True  # not for subjects that cannot stream
     also: str = ""  # a second name for the same figures
+    repeats: int = 1  # in each round: what is short and mostly waits differs most from one time to the next
 
 
-def _growth(streams: int) -> Workload:
+def _growth(streams: int, repeats: int = 1) -> Workload:
     title = f"{streams} streams, 1,600 events/s in all"
-    return Workload(f"growth-{streams}", "event", title, partial(paced, streams=streams))
+    return Workload(f"growth-{streams}", "event", title, partial(paced, streams=streams), repeats=repeats)
 
 
 WORKLOADS = (
@@ -37,11 +38,16 @@ WORKLOADS = (
         partial(full_speed, writes=True),
     ),
     Workload(
-        "paced-32", "event", "32 streams, 50 events/s each", partial(paced, streams=32), also="growth-32"
+        "paced-32",
+        "event",
+        "32 streams, 50 events/s each",
+        partial(paced, streams=32),
+        also="growth-32",
+        repeats=3,
     ),
-    _growth(8),
+    _growth(8, repeats=2),
     _growth(128),
-    _growth(512),
+    _growth(512, repeats=2),
     Workload("arrivals", "request", "32 arrivals at once, new connections", partial(arrivals, kept=False)),
     Workload(
         "arrivals-kept", "request", "32 arrivals at once, kept connections", partial(arrivals, kept=True)
