@@ -37,7 +37,6 @@ class Relay:
     def __init__(self, answer: Answer, inspector: Inspector, limits: Limits, record: RequestRecord) -> None:
         self._answer = answer
         self._decoder = answer.decoder
-        self._is_tls = answer.is_tls
         self._inspector = inspector
         self._limits = limits
         self._record = record
@@ -122,7 +121,7 @@ class Relay:
             else:
                 self._reach_end()
             while (
-                self._is_tls
+                self._answer.is_tls
                 and self._answer.has_pending()
                 and not (self._outcome or self._ending or self._is_stalled)
             ):
@@ -147,8 +146,6 @@ class Relay:
             self._settle(GONE)
         elif self._ending is None:
             self._fail(ServerShutdown())
-
-    # From the upstream
 
     def _advance(self, data: bytes) -> None:
         """Take bytes of the upstream; send what may leave; notice a whole or a broken end."""
@@ -186,8 +183,6 @@ class Relay:
         self._send(body + self._inspector.failure_event(error))
         if self._outcome is None:
             self._set_alarm()
-
-    # To the client
 
     def _send(self, body: bytes) -> None:
         record = self._record
