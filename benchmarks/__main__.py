@@ -4,7 +4,9 @@ With `--quick`, a few of each in less than a minute, and status 1 when a ratio h
 """
 
 import argparse
+import os
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +22,11 @@ from tests.local import ROOT
 from tests.measure.figures import table
 
 RESULTS = ROOT / "benchmarks" / "results"
+PART_RESULTS = ROOT / "build" / "bench"  # what is not the whole is not published
 QUICK_RESULTS = ROOT / "build" / "bench-quick"
 QUICK_WORKLOADS = ("chat", "full-speed", "paced-32")
 QUICK_SUBJECTS = ("nginx", "vllm-router", "bare-flask", "ours")
+CORES = 2
 SECONDS, QUICK_SECONDS = 1.2, 0.8
 ROUNDS, QUICK_ROUNDS = 3, 4
 
@@ -30,12 +34,16 @@ ROUNDS, QUICK_ROUNDS = 3, 4
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; returns an exit code."""
     options = parse(arguments)
+    if len(os.sched_getaffinity(0)) < CORES:
+        sys.stderr.write("benchmarks: needs two cores, one for the rig and one for what is measured\n")
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or what was started would stay
     _raise_limit()
     stay_on_rig_core()
     names = [name for name in options.subjects if is_installed(name)]
     missing = set(options.subjects) - set(names)
     if missing:
-        sys.stdout.write(f"not installed: {', '.join(sorted(missing))}\n")
+        sys.stdout.write(f"not installed: {', '.join(sorted(missing))}; `make bench-setup` says how\n")
     chosen = [workload for workload in WORKLOADS if workload.name in options.only]
     rounds = Rounds(chosen, options.seconds, options.results)
     rounds.run(names, options.rounds, starts=0 if options.quick else options.rounds)
@@ -58,7 +66,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of one workload on one subject in one round")
     parser.add_argument("--results", type=Path, help="the folder for the files")
     options = parser.parse_args(arguments)
-    full = ([each.name for each in WORKLOADS], NAMES, ROUNDS, SECONDS, RESULTS)
+    is_part = any((options.only, options.subjects, options.rounds, options.seconds))
+    results = PART_RESULTS if is_part else RESULTS
+    full = ([each.name for each in WORKLOADS], NAMES, ROUNDS, SECONDS, results)
     quick_subjects = [name for name in NAMES if name in QUICK_SUBJECTS]
     quick = (QUICK_WORKLOADS, quick_subjects, QUICK_ROUNDS, QUICK_SECONDS, QUICK_RESULTS)
     for name, value in zip(
@@ -72,8 +82,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _lines(figures: Figures) -> str:
     """The medians of one workload with their least and most, a line for each subject."""
     lines = [f"\n{figures.name}, by {figures.unit}\n"]
-    for subject in figures.samples:
-        metrics = figures.content()["subjects"][subject]
+    for subject, metrics in figures.content()["subjects"].items():
         parts = []
         for metric, values in metrics.items():
             found = summary(values)

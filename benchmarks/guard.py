@@ -62,9 +62,9 @@ def judge(figures: Mapping[str, Figures], bars: Mapping[Ratio, Bar] = BARS) -> l
     rows = []
     for ratio, bar in bars.items():
         value = ratio_of(figures, ratio)
-        if value is not None:
-            promise = f"{ratio.workload}: {ratio.metric}, {OURS} / {ratio.against}"
-            rows.append(Row(promise, f"{value:.2f}", f"<= {bar.most:.2f}", value <= bar.most))
+        told = "not measured" if value is None else f"{value:.2f}"
+        promise = f"{ratio.workload}: {ratio.metric}, {OURS} / {ratio.against}"
+        rows.append(Row(promise, told, f"<= {bar.most:.2f}", value is not None and value <= bar.most))
     for name, measured in figures.items():
         wrong = measured.faults.get(OURS)
         if wrong:

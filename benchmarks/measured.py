@@ -26,7 +26,6 @@ class Result:
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     subjects: Mapping[str, Mapping[str, Values]]
-    rig: Mapping[str, Values]
     faults: Mapping[str, Mapping[str, int]]
 
     def values(self, subject: str, metric: str) -> Values:
@@ -71,7 +70,6 @@ def parse(text: str) -> Result:
         machine=content["machine"],
         versions=content["versions"],
         subjects=content["subjects"],
-        rig=content.get("rig", {}),
         faults=content.get("faults", {}),
     )
 

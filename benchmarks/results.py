@@ -12,8 +12,6 @@ from benchmarks.machine import machine
 from benchmarks.stand import Sample
 from benchmarks.subjects import versions
 
-RIG = ("upstream_cpu_us", "client_cpu_us")
-
 
 @dataclass
 class Figures:
@@ -46,12 +44,11 @@ class Figures:
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": versions(),
             "subjects": {name: self._metrics(name) for name in self.samples},
-            "rig": {metric: self.values("direct", metric) for metric in RIG},
             "faults": {name: dict(faults) for name, faults in self.faults.items() if faults},
         }
 
     def _metrics(self, subject: str) -> dict[str, list[float | None]]:
-        names = sorted({name for sample in self.samples[subject] for name in sample} - set(RIG))
+        names = sorted({name for sample in self.samples[subject] for name in sample})
         return {name: self.values(subject, name) for name in names}
 
     def write(self, folder: Path) -> None:
@@ -65,8 +62,3 @@ def _plain(value: float | None) -> float | None:
     if value is None or math.isnan(value):
         return None
     return float(f"{value:.5g}")
-
-
-def read(folder: Path) -> dict[str, dict[str, Any]]:
-    """All files of a folder, by workload."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
+
 from benchmarks import subjects
 from benchmarks.accounting import ProcessLost, memory
 from benchmarks.client import GivenUp
@@ -78,8 +80,9 @@ class Rounds:
         for workload in self._workloads:
             able = [stand for stand in stands if stand.can_stream or not workload.is_streamed]
             began = time.monotonic()
-            for _ in range(workload.repeats):
-                for stand in able:
+            for repeat in range(workload.repeats):
+                first = (number * workload.repeats + repeat) % len(able)  # nobody always follows the same one
+                for stand in able[first:] + able[:first]:
                     self._measure(workload, stand)
             seconds = time.monotonic() - began
             sys.stdout.write(f"round {number + 1}: {workload.name}: {seconds:.1f} s\n")
@@ -112,8 +115,9 @@ def measure(workload: Workload, stand: Stand) -> Sample:
     stand.errors = Counter()
     try:
         return workload.run(stand)
-    except (GivenUp, ProcessLost, OSError) as error:
+    except (GivenUp, ProcessLost, OSError, ValueError, psutil.Error) as error:
         stand.errors[f"given up: {error}"[:200]] += 1
+        stand.upstream.ask("/__finish")  # streams that nobody reads would keep the rig busy
         return {}
 
 

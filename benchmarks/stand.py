@@ -2,29 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import psutil
 
 from benchmarks.accounting import CpuMeter
 from benchmarks.bodies import Request
 from benchmarks.client import Crowd
 from benchmarks.rig import Upstream, Window
+from benchmarks.subjects import Subject
 
 Sample = dict[str, float]
 NO_STREAMS = frozenset(("bare-flask",))
 REWRITES = frozenset(("litellm", "bare-flask"))  # their answers have bytes of their own
-
-
-class Running(Protocol):
-    """A subject that answers."""
-
-    port: int
-    boot_seconds: float
-
-    def family(self) -> list[psutil.Process]:
-        """All its processes."""
-        ...
 
 
 @dataclass
@@ -32,9 +19,9 @@ class Stand:
     """One subject, and what is known of it; it lives as long as the subject."""
 
     name: str
-    subject: Running
+    subject: Subject
     upstream: Upstream
-    seconds: float = 1.5  # of one window
+    seconds: float  # of one window
     rates: dict[str, float] = field(default_factory=dict)  # units a second, by workload
     errors: Counter[str] = field(default_factory=Counter)  # of the run at hand, by kind
 

@@ -13,6 +13,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -197,6 +198,7 @@ def is_installed(name: str) -> bool:
     return environments.is_installed(NEEDS[name]) if name in NEEDS else measured.is_installed(name)
 
 
+@cache
 def versions() -> dict[str, str]:
     """What each subject but `direct` is, as far as it is installed."""
     told = {name: _system_version(name) for name in measured.PROGRAMS if is_installed(name)}

@@ -35,6 +35,7 @@ HEADINGS = {
     "errors": "errors",
 }
 COUNTED = ("missed", "errors")
+RIG = ("client_cpu_us", "upstream_cpu_us")
 
 
 def targets(results: Results) -> str:
@@ -82,7 +83,9 @@ def rig(results: Results) -> str:
     """What load generator and upstream need for a unit of work, and of their core for the fastest proxy's."""
     ordered = (results.by_workload[name] for name in in_order(results.by_workload, names.WORKLOADS))
     rows = [
-        (result.title, *_rig_cells(result)) for result in ordered if any(map(summary, result.rig.values()))
+        (result.title, *_rig_cells(result))
+        for result in ordered
+        if all(summary(result.values(names.DIRECT, metric)) for metric in RIG)
     ]
     costs = ("load generator, CPU µs", "upstream, CPU µs")
     headings = (
@@ -141,7 +144,7 @@ def _faults(result: Result) -> str:
 
 def _rig_cells(result: Result) -> tuple[str, ...]:
     """Costs of the rig, rates without a proxy and with the fastest, and how busy that keeps its core."""
-    client, upstream = (summary(result.rig.get(f"{part}_cpu_us", ())) for part in ("client", "upstream"))
+    client, upstream = (summary(result.values(names.DIRECT, metric)) for metric in RIG)
     direct = summary(result.values(names.DIRECT, RATE))
     costs = (str(client or NOTHING), str(upstream or NOTHING), str(direct or NOTHING))
     rates = {name: rate.median for name in result.subjects if (rate := summary(result.values(name, RATE)))}
@@ -149,8 +152,9 @@ def _rig_cells(result: Result) -> tuple[str, ...]:
     if not proxies:
         return (*costs, NOTHING, NOTHING)
     fastest = proxies[-1]
-    busy = (client.median + upstream.median) * rates[fastest] / 1e6 if client and upstream else None
-    return (*costs, f"{fastest}: {number(rates[fastest])}", NOTHING if busy is None else f"{busy:.0%}")
+    spent = [summary(result.values(fastest, metric)) for metric in RIG]
+    busy = sum(each.median for each in spent if each) * rates[fastest] / 1e6
+    return (*costs, f"{fastest}: {number(rates[fastest])}", f"{busy:.0%}" if all(spent) else NOTHING)
 
 
 def _emphasised(subject: str) -> str:

@@ -34,6 +34,7 @@ class Server:
         self._peers: dict[int, Peer] = {}
         self._timers: list[tuple[float, int, Peer, Stream]] = []
         self._numbers = itertools.count()
+        self._places = itertools.count()  # of paced streams, from 0 on for each crowd of them
         self._left: dict[str, float] = {}
         self._posts = 0
         self._last = b""
@@ -111,6 +112,7 @@ class Server:
         if target == b"/__last":
             return json_answer(self._last.decode())
         if target == b"/__finish":
+            self._places = itertools.count()
             for peer in [peer for peer in self._peers.values() if peer.stream and not peer.is_fast]:
                 self._finish(peer)
         return models() if target == b"/v1/models" else json_answer({})
@@ -119,8 +121,16 @@ class Server:
         peer.stream = stream
         self._send(peer, START)
         if stream.wish.interval and peer.stream is stream:
-            phase = stream.wish.interval * (next(self._numbers) * GOLDEN % 1)
-            self._plan(monotonic() + phase, peer, stream)
+            self._plan(self._first_due(stream.wish.interval), peer, stream)
+
+    def _first_due(self, interval: float) -> float:
+        """Each stream has its own place in the interval, whenever it began.
+
+        So events are spread evenly, and alike for all subjects: one that passes many requests on at the
+        same moment would else have many events at the same moment, which cost less.
+        """
+        place = next(self._places) * GOLDEN % 1
+        return (monotonic() // interval + 1 + place) * interval
 
     def _plan(self, due: float, peer: Peer, stream: Stream) -> None:
         heapq.heappush(self._timers, (due, next(self._numbers), peer, stream))

@@ -3,6 +3,7 @@
 import http.client
 import os
 import resource
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -54,8 +55,12 @@ class Program:
     def __enter__(self) -> "Program":
         for _ in range(3):  # somebody else may have been faster to take the port
             self.port = free_port()
-            if self._start():
-                return self
+            try:
+                if self._start():
+                    return self
+            except BaseException:
+                self.__exit__()
+                raise
             self.__exit__()
         raise StartFailed(self._log.read_text(errors="replace")[-LOG_TAIL_BYTES:])
 
@@ -69,7 +74,12 @@ class Program:
         with self._log.open("ab") as log:
             began = time.monotonic()
             self.process = subprocess.Popen(
-                command, cwd=self.cwd, env={**system, **self.environ()}, stdout=log, stderr=subprocess.STDOUT
+                command,
+                cwd=self.cwd,
+                env={**system, **self.environ()},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         while not self._answers(self.health):
             if self.process.poll() is not None or time.monotonic() - began > self.start_seconds:
@@ -91,13 +101,11 @@ class Program:
             connection.close()
 
     def __exit__(self, *_exc: object) -> None:
-        if self.process.poll() is None:
-            family = self.family()
-            for member in family:
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-            self.process.wait()
-            psutil.wait_procs(family)
+        family = self.family() if self.process.poll() is None else []
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # also those whose master has died
+        self.process.wait()
+        psutil.wait_procs(family)
 
     def family(self) -> list[psutil.Process]:
         """Its processes."""

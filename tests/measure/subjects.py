@@ -141,6 +141,7 @@ frontend clients
   http-request del-header x-api-key
   default_backend model
 backend model
+  http-reuse always
   server model {server}
 """
 

@@ -15,7 +15,6 @@ from benchmarks.accounting import CpuMeter, ProcessLost, cpu_ns
 from benchmarks.answers import ENDLESS, Wish
 from benchmarks.bodies import Request, chat, opencode
 from benchmarks.client import Crowd
-from benchmarks.results import read
 from benchmarks.rig import Upstream
 from tests.gateway import wait_until
 
