@@ -88,16 +88,15 @@ bench: bench-setup ## this gateway and others, measured in one run: benchmarks/r
 	.venv-bench/bin/python -m benchmarks.plots
 
 bench-quick: dev ## a few of its ratios in less than a minute; fails when one has become worse
+	@$(PYTHON) -m launch.environments bench
 	$(BIN)/python -m benchmarks --quick
 
 bench-setup: ## the proxies that the gateway is compared with, in environments of their own, and a real vLLM
-	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
-	@$(PYTHON) -m launch.environments dev
-	@$(PYTHON) -m launch.environments bench
-	@$(PYTHON) -m launch.environments bench-litellm
 	@missing=$$(PATH="$$PATH:/usr/sbin"; for each in nginx haproxy; do command -v $$each >/dev/null || echo $$each; done); \
 	  test -z "$$missing" || { echo "bench-setup: missing:" $$missing; \
 	  echo "as root: apt-get install --no-install-recommends" $$missing; exit 1; }
+	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
+	@for each in dev bench bench-litellm; do $(PYTHON) -m launch.environments $$each || exit 1; done
 
 gateway dev gateway-alone audit-tools:
 	@$(PYTHON) -m launch.environments $@

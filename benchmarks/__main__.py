@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.figures import summary
@@ -27,8 +28,9 @@ QUICK_RESULTS = ROOT / "build" / "bench-quick"
 QUICK_WORKLOADS = ("chat", "full-speed", "paced-32")
 QUICK_SUBJECTS = ("nginx", "vllm-router", "bare-flask", "ours")
 CORES = 2
-SECONDS, QUICK_SECONDS = 1.2, 0.8
-ROUNDS, QUICK_ROUNDS = 3, 4
+SECONDS, QUICK_SECONDS = 1.2, 0.6
+ROUNDS, QUICK_ROUNDS = 3, 3
+QUICK_REPEATS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing = set(options.subjects) - set(names)
     if missing:
         sys.stdout.write(f"not installed: {', '.join(sorted(missing))}; `make bench-setup` says how\n")
-    chosen = [workload for workload in WORKLOADS if workload.name in options.only]
+    most = QUICK_REPEATS if options.quick else sys.maxsize
+    chosen = [
+        replace(each, repeats=min(each.repeats, most)) for each in WORKLOADS if each.name in options.only
+    ]
     rounds = Rounds(chosen, options.seconds, options.results)
     rounds.run(names, options.rounds, starts=0 if options.quick else options.rounds)
     for figures in rounds.figures.values():

@@ -25,11 +25,6 @@ class Summary:
     low: float
     high: float
 
-    @property
-    def spread(self) -> float:
-        """How far the rounds lie apart, as a share of the median."""
-        return (self.high - self.low) / self.median if self.median else 0.0
-
     def __str__(self) -> str:
         """As tables show it."""
         return f"{number(self.median)} ({number(self.low)} to {number(self.high)})"

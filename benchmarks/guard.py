@@ -37,12 +37,12 @@ class Bar:
 
 
 BARS: dict[Ratio, Bar] = {
-    Ratio("chat", "cpu_us", "bare-flask"): Bar(4.0, 0.25),
-    Ratio("chat", "cpu_us", "nginx"): Bar(32.0, 0.25),
-    Ratio("full-speed", "cpu_us", "nginx"): Bar(14.0, 0.5),
-    Ratio("full-speed", "cpu_us", "vllm-router"): Bar(1.0, 0.25),
-    Ratio("paced-32", "cpu_us", "nginx"): Bar(2.0, 0.25),
-    Ratio("paced-32", "cpu_us", "vllm-router"): Bar(1.25, 0.25),
+    Ratio("chat", "cpu_us", "bare-flask"): Bar(2.0, 0.25),
+    Ratio("chat", "cpu_us", "nginx"): Bar(22.3, 0.3),
+    Ratio("full-speed", "cpu_us", "nginx"): Bar(5.2, 0.4),
+    Ratio("full-speed", "cpu_us", "vllm-router"): Bar(0.26, 0.5),
+    Ratio("paced-32", "cpu_us", "nginx"): Bar(1.5, 0.35),
+    Ratio("paced-32", "cpu_us", "vllm-router"): Bar(1.1, 0.4),
 }
 
 

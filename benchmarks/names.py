@@ -19,9 +19,9 @@ SUBJECTS: Final = {
     VLLM_ROUTER: "vLLM's own router, written in Rust, with the policy that costs least; checks no key",
     FASTAPI: "the classic proxy: FastAPI and `httpx.AsyncClient` under uvicorn with uvloop and httptools",
     "litellm": "LiteLLM's proxy with one model, one worker and its master key",
-    "flask-requests": "the plain version: Flask, `requests.post` (a new connection each), `iter_content`, gunicorn's gevent "
-    "worker",
-    BARE_FLASK: "no proxy and no key check: a Flask view that answers at once, under gunicorn's own gevent worker",
+    "flask-requests": "the plain version: Flask, `requests.post` (a new connection each), `iter_content`, "
+    "gunicorn's own gevent worker",
+    BARE_FLASK: "no proxy and no key check: a Flask view that answers at once, gunicorn's own gevent worker",
 }
 
 NO_PROXIES: Final = frozenset((DIRECT, BARE_FLASK))
@@ -49,10 +49,12 @@ WORKLOADS: Final = {
     ARRIVALS: "32 streams asked for at the same moment, on new connections; eight times a round.",
     ARRIVALS_KEPT: "The same on connections that are open and have been used.",
     "alone": "One client, one request at a time: the latency that is left when nobody queues.",
-    "wrong-keys": "A key that does not exist: all are to be refused. Without a proxy the upstream refuses. The gateway "
-    "keeps refusals back for 0.3 s once an address has had 60 of them, so neither figure of it is that of a refusal.",
+    "wrong-keys": "A key that does not exist: all are to be refused. Without a proxy the upstream refuses. "
+    "The gateway keeps refusals back for 0.3 s once an address has had 60 of them, so its figures tell of "
+    "waiting more than of refusing.",
     "aborts": "Clients that leave in mid-stream: the time until the upstream sees it, or has missed it.",
     REAL_VLLM: "vLLM's CPU build with a small model, asked by vLLM's own benchmark client.",
     BOOT: "The time from exec to the first 200 of the health route, and the memory at that moment.",
-    MEMORY: "All processes of a subject that was started alone, after a moment of four workloads, 512 streams among them.",
+    MEMORY: "All processes of a subject that was started alone, after a moment of four workloads: chat, full "
+    "speed, 512 streams, long prompts.",
 }

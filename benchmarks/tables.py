@@ -106,7 +106,7 @@ def in_order(found: Iterable[str], order: Iterable[str]) -> list[str]:
 
 def _metrics(result: Result) -> list[str]:
     """Those for which any subject has a value."""
-    told = {metric for figures in result.subjects.values() for metric in figures}
+    told = {metric for figures in result.subjects.values() for metric in figures} - set(RIG)
     return in_order((metric for metric in told if _subjects_with(result, metric)), HEADINGS)
 
 

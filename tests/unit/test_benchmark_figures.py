@@ -26,11 +26,6 @@ def test_nothing_measured_has_no_summary() -> None:
     assert summary([]) is None
 
 
-def test_the_spread_is_a_share_of_the_median() -> None:
-    assert Summary(4.0, 3.0, 5.0).spread == 0.5
-    assert Summary(0.0, 0.0, 0.0).spread == 0.0
-
-
 def test_times_are_told_as_percentiles_in_milliseconds() -> None:
     times = [count / 1000 for count in range(101)]
     assert in_milliseconds("delay", times) == pytest.approx({"delay_ms_p50": 50.0, "delay_ms_p99": 99.0})

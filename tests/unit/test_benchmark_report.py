@@ -132,14 +132,15 @@ def test_versions_of_what_is_no_subject_stand_below() -> None:
 
 
 def test_a_rig_that_was_not_measured_has_no_row() -> None:
-    text = rendered(result("boot", {"ours": {"boot_s": [0.5]}}, rig={"client_cpu_us": [None]}))
+    text = rendered(result("boot", {"ours": {"boot_s": [0.5]}, "direct": {"client_cpu_us": [None]}}))
     assert "| Title of boot |" not in text
 
 
 def test_a_busy_rig_shows() -> None:
-    load_of = {"client_cpu_us": [3.0], "upstream_cpu_us": [2.0]}
-    rates = {"direct": {"rate": [150e3]}, "ours": {"rate": [50e3]}, "nginx": {"rate": [100e3]}}
-    text = rendered(result("full-speed", rates, rig=load_of))
+    of_direct = {"client_cpu_us": [4.0], "upstream_cpu_us": [4.0], "rate": [150e3]}
+    of_nginx = {"client_cpu_us": [3.0], "upstream_cpu_us": [2.0], "rate": [100e3]}
+    subjects = {"direct": of_direct, "ours": {"rate": [50e3]}, "nginx": of_nginx}
+    text = rendered(result("full-speed", subjects))
     assert row(text, "Title of full-speed")[3:] == ["150,000 (150,000 to 150,000)", "nginx: 100,000", "50%"]
 
 

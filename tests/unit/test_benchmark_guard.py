@@ -1,6 +1,5 @@
-"""Figures of several rounds, the files they are written to, and the ratios that are guarded."""
+"""The ratios that are guarded, what `--quick` means, and the files that a run writes."""
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import QUICK_SUBJECTS, QUICK_WORKLOADS, parse
-from benchmarks.figures import Summary, in_milliseconds, summary
 from benchmarks.guard import BARS, Bar, Ratio, judge, ratio_of
-from benchmarks.results import Figures, read
+from benchmarks.measured import load
+from benchmarks.results import Figures
 from benchmarks.workloads import WORKLOADS
 
 
@@ -23,23 +22,6 @@ def measured(ours: list[float], nginx: list[float]) -> dict[str, Figures]:
 
 
 RATIO = Ratio("chat", "cpu_us", "nginx")
-
-
-def test_a_summary_has_the_median_and_its_spread() -> None:
-    found = summary([3.0, None, 1.0, math.nan, 2.0])
-
-    assert found == Summary(2.0, 1.0, 3.0)
-    assert found.spread == 1.0
-
-
-def test_nothing_measured_has_no_summary() -> None:
-    assert summary([None, math.nan]) is None
-
-
-def test_times_are_told_in_milliseconds() -> None:
-    found = in_milliseconds("ttft", [0.001 * number for number in range(101)])
-
-    assert found == {"ttft_ms_p50": pytest.approx(50), "ttft_ms_p99": pytest.approx(99)}
 
 
 def test_a_ratio_is_of_figures_of_the_same_round() -> None:
@@ -56,6 +38,10 @@ def test_a_ratio_may_be_worse_by_its_noise(ours: float, is_met: bool) -> None:
     rows = judge(measured([ours], [10]), {RATIO: Bar(1.0, 0.1)})
 
     assert [row.is_met for row in rows] == [is_met]
+
+
+def test_what_was_not_measured_is_not_passed() -> None:
+    assert [row.is_met for row in judge({}, {RATIO: Bar(1.0, 0.1)})] == [False]
 
 
 def test_wrong_answers_of_ours_fail_the_guard() -> None:
@@ -78,14 +64,11 @@ def test_a_file_has_a_value_a_round_and_null_where_there_is_none(tmp_path: Path)
     figures.add("ours", {"cpu_us": math.nan}, Counter({"status 500": 2}))
     figures.write(tmp_path)
 
-    content = read(tmp_path)["chat"]
-
-    assert content == json.loads((tmp_path / "chat.json").read_text())
-    assert content["subjects"]["ours"] == {"cpu_us": [5.0, None], "errors": [0.0, 2.0]}
-    assert content["subjects"]["direct"]["rate"] == [10.0]
-    assert content["rig"] == {"upstream_cpu_us": [1.0], "client_cpu_us": [2.0]}
-    assert content["faults"] == {"ours": {"status 500": 2}}
-    assert content["rounds"] == 2
+    result = load(tmp_path).by_workload["chat"]
+    assert result.subjects["ours"] == {"cpu_us": [5.0, None], "errors": [0.0, 2.0]}
+    assert result.subjects["direct"] == {**{name: [value] for name, value in direct.items()}, "errors": [0.0]}
+    assert result.faults == {"ours": {"status 500": 2}}
+    assert result.rounds == 2
 
 
 def test_names_of_workloads_are_unique() -> None:
