@@ -19,6 +19,7 @@ EVERYTHING = results(
         },
     ),
     result("full-speed", {"ours": cpu(8.0, 8.0), "vllm-router": cpu(8.0, 8.0)}),
+    result("full-speed-writes", {"ours": cpu(8.0, 8.0), "vllm-router": cpu(8.0, 8.0)}),
     result("growth-8", {"ours": cpu(10.0, 10.0)}),
     result("growth-512", {"ours": cpu(13.0, 13.0)}),
     result(
@@ -32,6 +33,10 @@ EVERYTHING = results(
             "ours": {"ttft_ms_p50": [13.0, 13.0]},
             "fastapi-httpx": {"ttft_ms_p50": [37.0, 37.0]},
         },
+    ),
+    result(
+        "arrivals-kept",
+        {"direct": {"ttft_ms_p50": [1.0, 1.0]}, "ours": {"ttft_ms_p50": [13.0, 13.0]}},
     ),
     result("real-vllm", {"direct": {"rate": [100.0, 100.0]}, "ours": {"rate": [97.0, 97.0]}}),
     result("boot", {"ours": {"pss_worker_mb": [45.0, 45.0], "boot_s": [0.8, 0.8]}}),
