@@ -1,6 +1,7 @@
 """The real vLLM hangs or dies: whoever waits is told, probes are told, and nothing pretends to live."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,12 @@ def readiness(served: Served) -> tuple[int, str]:
 
 
 def engine_of(served: Served) -> psutil.Process:
-    (engine,) = (process for process in served.family() if "EngineCore" in " ".join(process.cmdline()))
+    found = []
+    for process in served.family():
+        with suppress(psutil.NoSuchProcess):  # vLLM runs short programs
+            if "EngineCore" in " ".join(process.cmdline()):
+                found.append(process)
+    (engine,) = found
     return engine
 
 

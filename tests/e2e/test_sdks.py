@@ -1,5 +1,6 @@
 """The official SDKs read every answer and every refusal."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -10,13 +11,15 @@ from tests.e2e.served import MODEL, QUESTION, Served
 
 
 @pytest.fixture
-def client(served: Served) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{served.url}/v1", api_key=served.key, max_retries=0)
+def client(served: Served) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key=served.key, max_retries=0) as made:
+        yield made
 
 
 @pytest.fixture
-def claude(served: Served) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=served.url, api_key=served.key, max_retries=0)
+def claude(served: Served) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=served.url, api_key=served.key, max_retries=0) as made:
+        yield made
 
 
 CHAT: dict[str, Any] = {"model": MODEL, "messages": QUESTION, "temperature": 0}
