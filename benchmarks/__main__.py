@@ -5,7 +5,6 @@ With `--quick`, a few of each in less than a minute, and status 1 when a ratio h
 
 import argparse
 import os
-import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,15 +13,16 @@ from pathlib import Path
 
 from benchmarks.figures import summary
 from benchmarks.guard import judge
+from benchmarks.measured import FOLDER
 from benchmarks.results import Figures
 from benchmarks.rig import stay_on_rig_core
 from benchmarks.rounds import Rounds
 from benchmarks.subjects import NAMES, is_installed
 from benchmarks.workloads import WORKLOADS
 from tests.local import ROOT
+from tests.measure.__main__ import raise_limit
 from tests.measure.figures import table
 
-RESULTS = ROOT / "benchmarks" / "results"
 PART_RESULTS = ROOT / "build" / "bench"  # what is not the whole is not published
 QUICK_RESULTS = ROOT / "build" / "bench-quick"
 QUICK_WORKLOADS = ("chat", "full-speed", "paced-32")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("benchmarks: needs two cores, one for the rig and one for what is measured\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or what was started would stay
-    _raise_limit()
+    raise_limit()
     stay_on_rig_core()
     names = [name for name in options.subjects if is_installed(name)]
     missing = set(options.subjects) - set(names)
@@ -72,7 +72,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="the folder for the files")
     options = parser.parse_args(arguments)
     is_part = any((options.only, options.subjects, options.rounds, options.seconds))
-    results = PART_RESULTS if is_part else RESULTS
+    results = PART_RESULTS if is_part else FOLDER
     full = ([each.name for each in WORKLOADS], NAMES, ROUNDS, SECONDS, results)
     quick_subjects = [name for name in NAMES if name in QUICK_SUBJECTS]
     quick = (QUICK_WORKLOADS, quick_subjects, QUICK_ROUNDS, QUICK_SECONDS, QUICK_RESULTS)
@@ -95,12 +95,6 @@ def _lines(figures: Figures) -> str:
                 parts.append(f"{metric} {found.median:.4g} ({found.low:.4g}-{found.high:.4g})")
         lines.append(f"  {subject:14} {', '.join(parts)}\n")
     return "".join(lines)
-
-
-def _raise_limit() -> None:
-    """As many open files as the machine allows; what is started inherits that."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from benchmarks.answers import Wish
 from benchmarks.bodies import Request, chat, opencode
 from benchmarks.client import Connection
 from benchmarks.figures import in_milliseconds
+from benchmarks.names import DIRECT
 from benchmarks.rig import Reading
 from benchmarks.stand import Sample, Stand
 from benchmarks.subjects import REFUSAL
@@ -71,7 +72,7 @@ def long_prompt(stand: Stand) -> Sample:
 
 def wrong_keys(stand: Stand) -> Sample:
     """Refusals of a wrong key; nothing where keys are not checked. Without a proxy, the upstream refuses."""
-    if stand.name == "direct":
+    if stand.name == DIRECT:
         request = chat(Wish(status=401), size=CHAT_BYTES, status=401)
     else:
         status = REFUSAL.get(stand.name)

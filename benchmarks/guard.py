@@ -4,14 +4,13 @@ A ratio is the median over the rounds of one subject's figure by another's of th
 what the machine does meanwhile meets both.
 """
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmarks.figures import ratios, summary
+from benchmarks.names import BARE_FLASK, NGINX, OURS, VLLM_ROUTER
 from benchmarks.results import Figures
 from tests.measure.figures import Row
-
-OURS = "ours"
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,12 @@ class Bar:
 
 
 BARS: dict[Ratio, Bar] = {
-    Ratio("chat", "cpu_us", "bare-flask"): Bar(2.0, 0.25),
-    Ratio("chat", "cpu_us", "nginx"): Bar(22.3, 0.3),
-    Ratio("full-speed", "cpu_us", "nginx"): Bar(5.2, 0.4),
-    Ratio("full-speed", "cpu_us", "vllm-router"): Bar(0.26, 0.5),
-    Ratio("paced-32", "cpu_us", "nginx"): Bar(1.5, 0.35),
-    Ratio("paced-32", "cpu_us", "vllm-router"): Bar(1.1, 0.4),
+    Ratio("chat", "cpu_us", BARE_FLASK): Bar(2.0, 0.25),
+    Ratio("chat", "cpu_us", NGINX): Bar(22.3, 0.3),
+    Ratio("full-speed", "cpu_us", NGINX): Bar(5.2, 0.4),
+    Ratio("full-speed", "cpu_us", VLLM_ROUTER): Bar(0.26, 0.5),
+    Ratio("paced-32", "cpu_us", NGINX): Bar(1.5, 0.35),
+    Ratio("paced-32", "cpu_us", VLLM_ROUTER): Bar(1.1, 0.4),
 }
 
 
@@ -51,10 +50,8 @@ def ratio_of(figures: Mapping[str, Figures], ratio: Ratio) -> float | None:
     measured = figures.get(ratio.workload)
     if measured is None:
         return None
-    ours = measured.values(OURS, ratio.metric)
-    others = measured.values(ratio.against, ratio.metric)
-    found = [mine / other for mine, other in zip(ours, others, strict=False) if mine and other]
-    return statistics.median(found) if found else None
+    found = summary(ratios(measured.values(OURS, ratio.metric), measured.values(ratio.against, ratio.metric)))
+    return found.median if found else None
 
 
 def judge(figures: Mapping[str, Figures], bars: Mapping[Ratio, Bar] = BARS) -> list[Row]:

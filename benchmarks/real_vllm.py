@@ -13,7 +13,6 @@ from that cache: neither directly nor through the gateway, which keeps the cache
 import argparse
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,12 +27,15 @@ import psutil
 
 from benchmarks.accounting import CpuMeter
 from benchmarks.bench_client import REPORTED, BenchClient, Load
+from benchmarks.figures import ratios, summary
 from benchmarks.machine import machine
+from benchmarks.measured import FOLDER
+from benchmarks.names import DIRECT, OURS, REAL_VLLM
 from tests.e2e.served import Served
 from tests.local import free_port
 
-RESULT = Path(__file__).parent / "results" / "real-vllm.json"
-SUBJECTS = ("direct", "ours")
+RESULT = FOLDER / f"{REAL_VLLM}.json"
+SUBJECTS = (DIRECT, OURS)
 ROUNDS = 5
 STOP_SECONDS = 40.0
 FULL = Load()
@@ -46,7 +48,7 @@ class Bench:
 
     def __init__(self, served: Served, client: BenchClient) -> None:
         self._served, self._client = served, client
-        self._urls = {"direct": served.environ["VLLM_BASE_URL"], "ours": served.url}
+        self._urls = {DIRECT: served.environ["VLLM_BASE_URL"], OURS: served.url}
         self._seeds = itertools.count(1)
         self._meter = CpuMeter(self._gateway)
 
@@ -64,7 +66,7 @@ class Bench:
         self._meter.start()
         report = self._client.run(load.arguments(self._urls[subject], next(self._seeds)))
         used = self._meter.stop()
-        cost = used / 1000 / report["total_output_tokens"] if subject == "ours" else None
+        cost = used / 1000 / report["total_output_tokens"] if subject == OURS else None
         return {**load.figures(report), "cpu_us": cost}
 
 
@@ -88,7 +90,7 @@ def run(folder: Path, rounds: int, load: Load = FULL) -> dict[str, Any]:
         measured = [{name: bench.measure(name, load) for name in order(number)} for number in range(rounds)]
         version = client.version
     return {
-        "workload": "real-vllm",
+        "workload": REAL_VLLM,
         "unit": "token",
         "title": f"The real vLLM on the CPU, {load.at_once} chats at once",
         "rounds": rounds,
@@ -110,20 +112,15 @@ def columns(rounds: Sequence[Figures]) -> dict[str, list[float | None]]:
     return {metric: [figures[metric] for figures in rounds] for metric in (*REPORTED, "cpu_us")}
 
 
-def summary(result: dict[str, Any]) -> str:
+def told(result: dict[str, Any]) -> str:
     """The medians, and how much of the throughput is left."""
     direct, ours = (result["subjects"][name] for name in SUBJECTS)
-    lines = [f"{'':16}{'direct':>12}{'ours':>12}"]
-    for metric in REPORTED:
-        medians = [statistics.median(subject[metric]) for subject in (direct, ours)]
-        lines.append(f"{metric:16}{medians[0]:12.2f}{medians[1]:12.2f}")
-    ratios = sorted(ours / direct for ours, direct in zip(ours["rate"], direct["rate"], strict=True))
-    shown = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
-    cost = statistics.median(ours["cpu_us"])
-    return (
-        "\n".join([*lines, f"throughput, ours / direct: {shown}", f"CPU per token, ours: {cost:.0f} us"])
-        + "\n"
-    )
+    lines = [
+        f"{metric}: direct {summary(direct[metric])}, ours {summary(ours[metric])}" for metric in REPORTED
+    ]
+    lines.append(f"throughput, ours / direct: {summary(ratios(ours['rate'], direct['rate']))}")
+    lines.append(f"CPU per token, ours: {summary(ours['cpu_us'])} us")
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = run(Path(folder), options.rounds)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    sys.stdout.write(summary(result))
+    sys.stdout.write(told(result))
     return 0
 
 

@@ -16,6 +16,7 @@ import psutil
 from benchmarks import subjects
 from benchmarks.accounting import ProcessLost, memory
 from benchmarks.client import GivenUp
+from benchmarks.names import DIRECT
 from benchmarks.results import Figures
 from benchmarks.rig import SUBJECT_CPU, Upstream
 from benchmarks.stand import Sample, Stand
@@ -68,7 +69,7 @@ class Rounds:
 
     def _start_alone(self, name: str) -> None:
         """Its boot and its memory: among others it would share pages with them, and look smaller."""
-        if name == "direct":
+        if name == DIRECT:
             return
         with ExitStack() as stack:
             stand = self._start(name, stack.enter_context(Upstream()), stack)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from benchmarks.accounting import CpuMeter
 from benchmarks.bodies import Request
 from benchmarks.client import Crowd
+from benchmarks.names import BARE_FLASK
 from benchmarks.rig import Upstream, Window
 from benchmarks.subjects import Subject
 
 Sample = dict[str, float]
-NO_STREAMS = frozenset(("bare-flask",))
-REWRITES = frozenset(("litellm", "bare-flask"))  # their answers have bytes of their own
+NO_STREAMS = frozenset((BARE_FLASK,))
+REWRITES = frozenset(("litellm", BARE_FLASK))  # their answers have bytes of their own
 
 
 @dataclass

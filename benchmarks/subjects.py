@@ -29,7 +29,6 @@ from tests.measure.program import SYSTEM_PROGRAMS, Program
 from tests.supply.locks import read_lock
 
 PEERS = ROOT / "benchmarks" / "peers"
-MODEL = "fake/model-1"  # LiteLLM answers for no other name
 
 
 class Subject(Protocol):

@@ -109,8 +109,13 @@ class Program:
 
     def family(self) -> list[psutil.Process]:
         """Its processes."""
-        master = psutil.Process(self.process.pid)
-        return [master, *master.children(recursive=True)]
+        return family_of(self.process.pid)
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    """A process and all that it started."""
+    master = psutil.Process(pid)
+    return [master, *master.children(recursive=True)]
 
 
 def pin(cpu: int | None) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import psutil
 
 from tests.client import KEY
 from tests.gateway import Gateway, wait_until
-from tests.measure.program import SYSTEM_PROGRAMS, Program
+from tests.measure.program import SYSTEM_PROGRAMS, Program, family_of
 from tests.measure.upstream import Upstream
 
 
@@ -36,8 +36,7 @@ class GatewaySubject(Gateway):
 
     def family(self) -> list[psutil.Process]:
         """Its processes."""
-        master = psutil.Process(self.process.pid)
-        return [master, *master.children(recursive=True)]
+        return family_of(self.process.pid)
 
 
 class Configured(Program):
