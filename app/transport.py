@@ -69,10 +69,12 @@ class Connection:
         data, seen = self._first_bytes(), 0
         for _ in range(MAX_HEADS):
             while (end := data.find(END_OF_HEAD)) < 0:
-                more = self.sock.recv(READ_BYTES)
-                if not more or len(data) > MAX_HEAD_BYTES or STRAY.search(data, max(0, seen - 1)):
-                    raise UpstreamError
+                if len(data) > MAX_HEAD_BYTES or STRAY.search(data, max(0, seen - 1)):
+                    raise UpstreamError  # what came can never become a head
                 seen = len(data)
+                more = self.sock.recv(READ_BYTES)
+                if not more:
+                    raise UpstreamError
                 data += more
             if end > MAX_HEAD_BYTES:
                 raise UpstreamError

@@ -86,3 +86,25 @@ def test_who_has_to_go_waits_no_longer_for_an_answer_to_be_read(pair: Pair) -> N
     with pytest.raises(BrokenPipeError):
         sending.get(timeout=5)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("buffered", "is_whole"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: g\r\n\r\n", True),
+        (b"\r\nGET / HTTP/1.1\r\n\r\n{", True),
+        (b"GET / HTTP/1.1\r\nHost: g\r\n", False),
+        (b"\r\n\r\nGET / HT", False),
+        (b"\r\n\r\n", False),
+        (b"", False),
+    ],
+)
+def test_a_head_needs_no_limit_of_time_only_where_all_of_it_has_come(
+    pair: Pair, buffered: bytes, is_whole: bool
+) -> None:
+    end, connection = pair
+    connection.buffer.buf = BytesIO(buffered)
+
+    assert connection.has_buffered_head() is is_whole
+    end.close()
+    connection.close()

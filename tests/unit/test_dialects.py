@@ -285,3 +285,24 @@ def test_the_first_look_at_a_block_changes_no_verdict(events: list[bytes], size:
         )
 
     assert judged[0] == judged[1]
+
+
+def test_an_ending_with_other_line_ends_is_seen_beside_a_token() -> None:
+    *running, last, usage, done = chat_events(ASKED, Script(events=3))
+    inspector = ChatInspector(choices=1, drop_usage=False)
+    crlf = done.removesuffix(b"\n\n") + b"\r\n\r\n"
+
+    one_by_one(inspector, [*running, last, usage, running[-1] + crlf])
+
+    assert inspector.failure is None
+
+
+def test_usage_in_the_middle_of_a_stream_is_read() -> None:
+    first, token, *_ = chat_events(ASKED, Script(events=2))
+    told = token.replace(b'"choices"', b'"usage":{"prompt_tokens":7,"completion_tokens":1},"choices"')
+    inspector = ChatInspector(choices=1, drop_usage=False)
+
+    for event in (first, token, told):
+        inspector.feed(event)
+
+    assert inspector.account(is_whole=False) == Usage(7, 3, is_partial=True)
