@@ -1,5 +1,6 @@
 """A clock that goes only when it is told to."""
 
+import math
 import time
 
 import pytest
@@ -9,7 +10,9 @@ class Clock:
     """In the place of CLOCK_MONOTONIC, for everyone who asks for it by `time.monotonic()`."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.now = time.monotonic()
+        # A whole number: with a fraction, sums are rounded one way on one machine and the other on the next,
+        # by how long it has been up.
+        self.now = float(math.ceil(time.monotonic()))
         patch.setattr(time, "monotonic", lambda: self.now)
 
     def go(self, seconds: float) -> None:
