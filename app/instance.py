@@ -58,6 +58,7 @@ class Instance:
         "gpu_counted_at",
         "gpu_share",
         "gpu_busy",
+        "sample_due",
     )
 
     def __init__(self) -> None:

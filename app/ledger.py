@@ -10,14 +10,14 @@ from app.counts import HISTOGRAMS, PLACES, USAGE_COLUMNS
 from app.instance import Instance
 from app.logs import RequestRecord
 from app.relay import COMPLETE, GONE
-from app.routes import RELAYED
+from app.routes import PLAYGROUND, RELAYED
 from app.shared_table import OTHER
 
 MAX_MODELS = 64  # of one worker: an upstream that answers to any name must not fill the table
 (REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT, CACHED, COMPLETION, GPU_SECONDS, BYTES_IN, BYTES_OUT) = range(
     len(USAGE_COLUMNS)
 )
-INFERENCE = frozenset(route.path for route in RELAYED)
+INFERENCE = frozenset(route.path for route in (*RELAYED, PLAYGROUND))
 
 
 class Ledger:

@@ -120,7 +120,7 @@ class Proxy:
         body = parse_body(raw, self._settings.max_json_values)
         record.model = clean(body.model)  # cut: the record outlives the body, of which this may be the most
         record.is_stream = body.is_stream
-        changes = self._policy.review(route.path, body.fields, principal.cache_salt)
+        changes = self._policy.review(route.upstream_path, body.fields, principal.cache_salt)
         is_stream = route.streams and body.is_stream
         asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
         if asks_usage:
@@ -128,7 +128,7 @@ class Proxy:
         passed = headers.to_upstream(current.headers, record.request_id, principal.secret, has_body=True)
         choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         return Plan(
-            call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),
+            call=Call(route.method, route.upstream_path, passed, edited(body, changes.drop, changes.put)),
             is_stream=is_stream,
             inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
         )

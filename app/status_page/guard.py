@@ -1,4 +1,4 @@
-"""The check before every request with a session: is it one, is it still an admin's, did our own page send it?"""
+"""The check before every request with a session: whose is it, and did our own page send it?"""
 
 from flask import Request
 
@@ -17,7 +17,7 @@ from app.status_page.session import Session, Sessions
 from app.unavailable import Draining
 
 COOKIE = "gateway_session"
-TOKEN_HEADER, TOKEN_FIELD = "X-CSRF-Token", "csrf"  # noqa: S105  names
+TOKEN_HEADER, TOKEN_FIELD = "X-CSRF-Token", "csrf"
 
 
 class Guard:
@@ -26,12 +26,12 @@ class Guard:
     def __init__(self, keys: SharedKeys, instance: Instance, sessions: Sessions) -> None:
         self._keys = keys
         self._instance = instance
-        self._sessions = sessions
+        self.sessions = sessions
 
     def find(self, current: Request) -> tuple[Session, KeyRecord] | None:
         """The session of this request and the key behind it, where there is one that counts."""
-        session = self._sessions.read(current.cookies.get(COOKIE, ""))
-        record = session and self._sessions.key_of(session, self._keys.ring)
+        session = self.sessions.read(current.cookies.get(COOKIE, ""))
+        record = session and self.sessions.key_of(session, self._keys.ring)
         return (session, record) if session and record else None
 
     def admit(self, current: Request, record: RequestRecord, route: Route) -> Principal:
@@ -54,7 +54,7 @@ class Guard:
             raise ForgedForm
         if not token and is_form(current):
             token = read_form(current).get(TOKEN_FIELD, "")
-        if not self._sessions.is_token(session, token):
+        if not self.sessions.is_token(session, token):
             raise ForgedForm
 
     def _check_inference(self, principal: Principal) -> None:

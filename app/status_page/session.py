@@ -1,8 +1,8 @@
 """Sessions of the status page: what a browser holds instead of a key, signed and of bounded life.
 
-A cookie holds no key and nothing a key could be found by: only a tag, which this instance can compare with the
-tags of its admin keys. The secret behind it is made in the master, before the fork, and lives as long as the
-instance: another instance, or this one after a restart, asks to log in again.
+A cookie holds no key and nothing a key could be found by: only a tag, which this instance can compare with
+the tags of its admin keys. The secret behind it is made in the master, before the fork, and lives as long as
+the instance: another instance, or this one after a restart, asks to log in again.
 """
 
 import hashlib
@@ -53,7 +53,8 @@ class Ended:
         self._memory[at : at + ID_BYTES] = bytes.fromhex(session_id)
         self._count[0] += 1
 
-    def __contains__(self, session_id: str) -> bool:
+    def has(self, session_id: str) -> bool:
+        """Whether this session was ended."""
         return self._memory.find(bytes.fromhex(session_id)) >= 0
 
 
@@ -63,9 +64,7 @@ class Sessions:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         signed = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
-        self._signer = URLSafeSerializer(
-            self._secret, salt="status page", serializer=msgspec.json, signer_kwargs=signed
-        )
+        self._signer = URLSafeSerializer(self._secret, salt="status page", signer_kwargs=signed)
         self._ended = Ended()
         self._ring: Ring | None = None
         self._admins: dict[str, KeyRecord] = {}
@@ -86,7 +85,7 @@ class Sessions:
 
     def cookie_of(self, session: Session) -> str:
         """What the browser keeps."""
-        return str(self._signer.dumps(msgspec.to_builtins(session)), "ascii")
+        return str(self._signer.dumps(msgspec.to_builtins(session)))
 
     def read(self, cookie: str) -> Session | None:
         """The session of a cookie; None for anything that is no cookie of ours, or whose time is over."""
@@ -96,7 +95,8 @@ class Sessions:
             session = msgspec.convert(self._signer.loads(cookie), Session)
         except (BadData, msgspec.MsgspecError):
             return None
-        return session if session.is_live(time.time()) and session.id not in self._ended else None
+        is_live = session.is_live(time.time())
+        return session if is_live and not self._ended.has(session.id) else None
 
     def key_of(self, session: Session, ring: Ring) -> KeyRecord | None:
         """The key behind the session, where it is active and an admin's at this moment."""
