@@ -17,7 +17,7 @@ const gatewayCharts = (() => {
   let epoch = 0, now = 0;
 
   function plain(value) {
-    return value >= 1000 ? `${+(value / 1000).toPrecision(3)} k` : `${+value.toPrecision(3)}`;
+    return value >= 1000 ? `${+(value / 1000).toPrecision(3)} k` : `${+value.toPrecision(value < 1 ? 2 : 3)}`;
   }
 
   function time(seconds) {
@@ -35,7 +35,10 @@ const gatewayCharts = (() => {
 
   function options(name, width) {
     const { names, colours = [1, 2, 3], format, most } = CHARTS[name];
-    const shown = (_, value) => (value == null ? "–" : format(value));
+    const shown = (plot, value, nth, index) => {
+      const told = index == null ? plot.data[nth].at(-1) : value;
+      return told == null ? "–" : format(told);
+    };
     const axis = { stroke: colour("quiet"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
     const series = names.map((label, nth) => ({
       label, value: shown, stroke: colour(`series-${colours[nth]}`), width: 2, points: { show: false, size: 6 },
@@ -53,8 +56,14 @@ const gatewayCharts = (() => {
         { ...axis, size: 28, space: 60, values: (_, times) => times.map(clock) },
         { ...axis, size: 58, space: 36, values: (_, values) => values.map(format) },
       ],
-      series: [{ label: "at", value: (_, at) => (at == null ? "–" : clock(at)) }, ...series],
+      series: [{}, ...series],
+      hooks: { setCursor: [(plot) => showTime(name, plot)] },
     };
+  }
+
+  function showTime(name, { cursor, data }) {
+    const at = cursor.idx == null ? undefined : data[0][cursor.idx];
+    document.querySelector(`#caption-${name} small`).textContent = at === undefined ? "" : clock(at);
   }
 
   function firstTime() {
@@ -86,7 +95,7 @@ const gatewayCharts = (() => {
   function describe(name, data) {
     const { names, format } = CHARTS[name];
     const last = names.map((label, nth) => `${label} ${data[nth + 1].length && data[nth + 1].at(-1) != null ? format(data[nth + 1].at(-1)) : "unknown"}`);
-    const title = document.getElementById(`caption-${name}`).textContent;
+    const title = document.querySelector(`#caption-${name} span`).textContent;
     const place = document.getElementById(`chart-${name}`);
     place.removeAttribute("aria-labelledby");
     place.setAttribute("aria-label", `${title}; at the end: ${last.join(", ")}`);
