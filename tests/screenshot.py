@@ -18,7 +18,7 @@ from tests.local import ROOT
 from tests.page import ADMIN, BOSS
 
 PLACE = ROOT / "docs" / "status-page.png"
-SIZE = (1180, 880)
+SIZE = (1280, 930)
 CLIENTS = 8
 KEYS = {
     "operator": BOSS,

@@ -4,7 +4,10 @@
 COLOURED = """
   const canvas = document.querySelector(`#chart-${arguments[0]} canvas`);
   if (canvas === null) return false;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   for (let at = 0; at < data.length; at += 4) {
     const parts = data.slice(at, at + 3);
     if (data[at + 3] > 200 && Math.max(...parts) - Math.min(...parts) > 100) return true;

@@ -125,11 +125,9 @@ def test_a_session_from_the_future_does_not_count() -> None:
 
 @given(st.text(max_size=200) | st.builds(lambda at, new: MADE[:at] + new + MADE[at + 1 :],
                                          st.integers(0, len(MADE)), st.text(max_size=3)))  # fmt: skip
-def test_what_was_not_signed_here_is_no_session(cookie: str) -> None:
-    found = SESSIONS.read(cookie)
-
-    # Of the last character of a base64 text, some bits mean nothing.
-    assert found is None or cookie[:-1] == MADE[:-1]
+def test_what_was_not_signed_here_is_no_other_session(cookie: str) -> None:
+    # Some bits and characters of a base64 text mean nothing.
+    assert SESSIONS.read(cookie) in (None, SESSIONS.read(MADE))
 
 
 @given(st.text(max_size=40))

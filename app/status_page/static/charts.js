@@ -3,9 +3,10 @@
 
 const gatewayCharts = (() => {
   const STEP_SECONDS = 10, HOUR = 3600, LEAST_SPAN = 300, HEIGHT = 182;
+  const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
   const PERCENTILES = ["p50", "p95", "p99"];
   const CHARTS = {
-    load: { columns: [1, 2], names: ["in flight", "at the model"], format: plain },
+    load: { columns: [1, 2], names: ["in flight", "at the model"], format: plain, steps: WHOLE },
     requests: { columns: [3, 4], names: ["requests", "errors"], colours: [1, 3], format: plain },
     tokens: { columns: [6, 5], names: ["out", "in"], format: plain },
     busy: { columns: [7], names: ["busy"], format: (value) => `${Math.round(100 * value)} %`, most: 1 },
@@ -34,7 +35,7 @@ const gatewayCharts = (() => {
   }
 
   function options(name, width) {
-    const { names, colours = [1, 2, 3], format, most } = CHARTS[name];
+    const { names, colours = [1, 2, 3], format, most, steps } = CHARTS[name];
     const shown = (plot, value, nth, index) => {
       const told = index == null ? plot.data[nth].at(-1) : value;
       return told == null ? "–" : format(told);
@@ -54,7 +55,7 @@ const gatewayCharts = (() => {
       },
       axes: [
         { ...axis, size: 28, space: 60, values: (_, times) => times.map(clock) },
-        { ...axis, size: 58, space: 36, values: (_, values) => values.map(format) },
+        { ...axis, size: 58, space: 36, ...(steps && { incrs: steps }), values: (_, values) => values.map(format) },
       ],
       series: [{}, ...series],
       hooks: { setCursor: [(plot) => showTime(name, plot)] },
