@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec import Meta
 
+from app.origins import parse_origins
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Workers = Annotated[int, Meta(ge=1, le=256)]
@@ -47,6 +49,8 @@ EXPECTED = {
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
     "ALLOWED_FIELDS": "names of refused fields, separated by commas",
+    "CORS_ALLOWED_ORIGINS": "origins as browsers write them, such as https://chat.example or "
+    "http://localhost:3000, separated by commas; or * alone",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
@@ -96,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     allowed_fields: str = ""
     allow_media_urls: bool = False
     cache_isolation: bool = True
+    cors_allowed_origins: str = ""
     upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     log_format: Literal["json", "text"] = "json"
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
@@ -148,6 +153,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
     _check_endpoint(settings.secret_manager_endpoint)
     _check_model(settings)
+    if settings.cors_allowed_origins:
+        _check_origins(settings.cors_allowed_origins)
     return settings
 
 
@@ -191,6 +198,13 @@ def _check_endpoint(url: str | None) -> None:
     parts = _split("SECRET_MANAGER_ENDPOINT", url)
     if not _is_server(parts) or (parts.scheme == "http" and parts.hostname not in LOOPBACK):
         raise _refusal("SECRET_MANAGER_ENDPOINT", url)
+
+
+def _check_origins(text: str) -> None:
+    try:
+        parse_origins(text)
+    except ValueError:
+        raise _refusal("CORS_ALLOWED_ORIGINS", text) from None
 
 
 def _check_model(settings: Settings) -> None:

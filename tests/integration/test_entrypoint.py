@@ -24,6 +24,7 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MAX_PROMPTS": "2", "MAX_EMBEDDING_INPUTS": "2", "MAX_TOOLS": "2", "MAX_SCHEMA_BYTES": "1000",
     "MAX_STOP_STRINGS": "2", "MAX_LOGPROBS": "2", "MAX_LOGIT_BIAS": "2", "ALLOWED_FIELDS": "ignore_eos",
     "ALLOW_MEDIA_URLS": "true", "CACHE_ISOLATION": "false",
+    "CORS_ALLOWED_ORIGINS": "https://chat.example",
     "MAX_CONCURRENT_REQUESTS": "999", "UPSTREAM_HANG_SECONDS": "119", "MODEL_NAME": "other/model",
     "GCP_PROJECT": "other-project", "API_KEYS_SECRET_NAME": "other-secret",
     "SECRET_MANAGER_ENDPOINT": "https://other.example",

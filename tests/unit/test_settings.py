@@ -54,7 +54,13 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("SECRET_MANAGER_ENDPOINT", "http://[::1"), ("SECRET_MANAGER_ENDPOINT", "https://h:99999"),
      ("SECRET_MANAGER_ENDPOINT", "https://h:x"), ("SECRET_MANAGER_ENDPOINT", "https://h#x"),
      ("SECRET_MANAGER_ENDPOINT", "https://h/v1"), ("SECRET_MANAGER_ENDPOINT", "https://h?x"),
-     ("SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com")],
+     ("SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com"),
+     ("CORS_ALLOWED_ORIGINS", "chat.example"), ("CORS_ALLOWED_ORIGINS", "https://chat.example/"),
+     ("CORS_ALLOWED_ORIGINS", "https://chat.example,"), ("CORS_ALLOWED_ORIGINS", "https://Chat.example"),
+     ("CORS_ALLOWED_ORIGINS", "https://chat.example:443"), ("CORS_ALLOWED_ORIGINS", "http://h:80"),
+     ("CORS_ALLOWED_ORIGINS", "*, https://chat.example"), ("CORS_ALLOWED_ORIGINS", "https://*.example"),
+     ("CORS_ALLOWED_ORIGINS", "null"), ("CORS_ALLOWED_ORIGINS", "file://"), ("CORS_ALLOWED_ORIGINS", ","),
+     ("CORS_ALLOWED_ORIGINS", "https://a b")],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_file: str) -> None:
     with pytest.raises(SettingsError) as caught:
