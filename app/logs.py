@@ -21,7 +21,7 @@ PARTED = re.compile(r"[\s'\"]|^$")  # what would read as no field, or as several
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
     *("phase", "seconds", "reason", "lost", "problems"),
-    *("added_names", "removed_names", "changed_names", "by"),
+    *("action", "result", "added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
     *("count", "statuses", "noisiest"),
 )
@@ -48,6 +48,7 @@ class RequestRecord(msgspec.Struct):
     bytes_out: int = 0
     first_byte_at: float | None = None
     usage: Usage | None = None
+    is_audited: bool = False
 
     def fields(self) -> dict[str, Any]:
         """The record as log fields, cut and without control characters."""

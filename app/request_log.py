@@ -11,6 +11,7 @@ from collections import Counter
 
 from throttled import MemoryStore, Throttled, per_sec
 
+from app.audit import audit_request
 from app.logs import RequestRecord, clean
 
 LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
@@ -40,6 +41,7 @@ class RequestLog:
             self._count(record)
         else:
             log.log(level, "request", extra=record.fields())
+            audit_request(record)
 
     def _is_too_many(self, status: int) -> bool:
         return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited

@@ -158,6 +158,12 @@ def is_for_operators(target: str) -> bool:
     return path in OPERATORS or path.startswith(ADMIN_PREFIX)
 
 
+def changes_gateway(method: str | None, path: str | None) -> bool:
+    """Whether a request may change something: by its method, as HTTP has it, or as keys are reloaded."""
+    route = TABLE.get(path or "", {}).get(method or "")
+    return route is not None and (route.method != "GET" or route.access is Access.RELOAD)
+
+
 def speaks_anthropic(target: str) -> bool:
     """Whether errors on this target have Anthropic's shape."""
     methods = TABLE.get(known_path(target) or "", {})
