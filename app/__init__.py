@@ -72,6 +72,8 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     _register_answers(app)
     if settings.cors_allowed_origins:
         _open_to_pages(app, Cors(parse_origins(settings.cors_allowed_origins)))
+    if settings.otel_exporter_otlp_endpoint is not None:
+        _trace(app)
     app.cli.add_command(write_opencode_config)
     app.cli.add_command(key_commands)
     return app
@@ -88,6 +90,15 @@ def _register_answers(app: Flask) -> None:
 def _open_to_pages(app: Flask, cors: Cors) -> None:
     app.register_error_handler(MethodNotAllowed, lambda error: cors.find_preflight(error) or _render(error))
     app.after_request(cors.add_fields)
+
+
+def _trace(app: Flask) -> None:
+    """OpenTelemetry is imported only where it is wanted: by the master, so that workers share its memory."""
+    from app.tracing import Tracing
+
+    app.extensions["tracing"] = tracing = Tracing()
+    app.extensions["sinks"] += (tracing,)
+    app.before_request(tracing.begin)
 
 
 def _render(error: GatewayError) -> Response:

@@ -40,6 +40,7 @@ class RequestLog:
         if record.key_name is None and (record.throttled or self._is_too_many(record.status)):
             self._count(record)
         else:
+            record.is_logged = True
             log.log(level, "request", extra=record.fields())
             audit_request(record)
 
