@@ -23,7 +23,7 @@ from app.trace_context import TraceContext
 
 OUR_NAME = "vllm-gateway"
 QUEUE_SPANS = 2048  # of each worker; beyond that the oldest are dropped
-BATCH_SPANS = 64  # encoding them takes two milliseconds, in which the event loop stands still
+BATCH_SPANS = 32  # encoding them takes two milliseconds, in which the event loop stands still
 BATCH_SECONDS = 2.0
 
 
