@@ -165,6 +165,7 @@ def test_the_gateway_gets_every_setting_and_no_hub_token(start_both: Any) -> Non
     assert SETTINGS.items() <= environ.items()
     assert environ.keys() >= MADE_HERE
     assert "HF_TOKEN" not in environ
+    assert not [name for name in entrypoint.vllm.environ() if name.startswith(("OTEL_", "CORS_"))]
 
 
 def test_no_secret_stands_in_an_argument(start_both: Any) -> None:

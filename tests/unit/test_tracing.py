@@ -37,7 +37,8 @@ def test_nothing_is_loaded_where_nothing_is_traced(endpoint: str | None, loaded:
 @pytest.mark.parametrize(
     ("status", "outcome", "is_one"),
     [(200, "complete", False), (200, "client_gone", False), (200, "upstream_lost", True),
-     (499, "client_gone", False), (401, "missing_or_invalid_key", False), (503, "model_loading", True), (502, "upstream_error", True)],
+     (499, "client_gone", False), (401, "missing_or_invalid_key", False),
+     (503, "model_loading", True), (502, "upstream_error", True)],
 )  # fmt: skip
 def test_only_what_is_not_the_clients_doing_is_a_failure(status: int, outcome: str, is_one: bool) -> None:
     record = RequestRecord(status=status, outcome=outcome)
