@@ -119,6 +119,8 @@ def post_worker_init(worker: Any) -> None:
     extensions = worker.wsgi.extensions
     extensions["load"].slot = extensions["gpu_time"].slot = worker.slot
     extensions["ledger"].use_slot(worker.slot)
+    if "tracing" in extensions:
+        extensions["tracing"].start()
     for duty in ("monitor", "key_refresh"):
         gevent.spawn(keep_running, extensions[duty].run)
     extensions["key_refresh"].wait_for_first()

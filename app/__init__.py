@@ -8,9 +8,10 @@ from werkzeug.exceptions import HTTPException
 from app import admin, auth, health, models, proxy
 from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
+from app.cors import Cors
 from app.current import this_g, this_request
 from app.error_body import render_error
-from app.errors import GatewayError, RouteNotFound
+from app.errors import GatewayError, MethodNotAllowed, RouteNotFound
 from app.gpu_time import GpuTime
 from app.headers import OURS, id_fields
 from app.hold import Hold
@@ -22,6 +23,7 @@ from app.keys.stores import open_store
 from app.ledger import Ledger
 from app.load import Load
 from app.monitor import Monitor
+from app.origins import parse_origins
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
@@ -68,6 +70,10 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
+    if settings.cors_allowed_origins:
+        _open_to_pages(app, Cors(parse_origins(settings.cors_allowed_origins)))
+    if settings.otel_exporter_otlp_endpoint is not None:
+        _trace(app)
     app.cli.add_command(write_opencode_config)
     app.cli.add_command(key_commands)
     return app
@@ -79,6 +85,20 @@ def _register_answers(app: Flask) -> None:
     app.register_error_handler(MemoryError, _render_exhaustion)
     app.register_error_handler(Exception, _render_defect)
     app.after_request(_add_fields)
+
+
+def _open_to_pages(app: Flask, cors: Cors) -> None:
+    app.register_error_handler(MethodNotAllowed, lambda error: cors.find_preflight(error) or _render(error))
+    app.after_request(cors.add_fields)
+
+
+def _trace(app: Flask) -> None:
+    """OpenTelemetry is imported only where it is wanted: by the master, so that workers share its memory."""
+    from app.tracing import Tracing
+
+    app.extensions["tracing"] = tracing = Tracing()
+    app.extensions["sinks"] += (tracing,)
+    app.before_request(tracing.begin)
 
 
 def _render(error: GatewayError) -> Response:

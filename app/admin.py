@@ -1,14 +1,14 @@
 """The admin blueprint: what an operator may ask of a running gateway."""
 
-import logging
 import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, current_app, request
 
+from app.audit import Result, audit
 from app.errors import InvalidField, ReloadFailed
 from app.keys.errors import KeyStoreError, StoreUnavailable
 from app.keys.records import KeyRecord
@@ -16,7 +16,6 @@ from app.keys.shared import SharedKeys
 from app.unavailable import StoreSilent
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
-log = logging.getLogger("gateway.admin")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -29,11 +28,11 @@ def reload_keys() -> Response:
     try:
         result = keys.reload(version)
     except KeyStoreError as error:
-        log.warning("keys not reloaded", extra={"reason": str(error), "by": g.principal.name})
+        audit("reload keys", "failed", reason=str(error), version_before=before)
         kind = StoreSilent if isinstance(error, StoreUnavailable) else ReloadFailed
         raise kind(f"The old keys stay in use: {error}.", {"reloaded": False, **_in_use(keys)}) from error
-    by = {"by": g.principal.name, "version_before": before, "reason": result.reason}
-    log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.log_fields(), **by})
+    outcome: Result = "done" if result.reloaded else "failed"
+    audit("reload keys", outcome, **result.log_fields(), version_before=before, reason=result.reason)
     refresh = current_app.extensions["settings"].api_keys_refresh_seconds
     note = f"Other instances follow within {refresh:g} seconds of the store naming that version its latest."
     told = {"reloaded": result.reloaded, "reason": result.reason, **msgspec.to_builtins(result.changes)}

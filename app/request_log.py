@@ -11,6 +11,7 @@ from collections import Counter
 
 from throttled import MemoryStore, Throttled, per_sec
 
+from app.audit import audit_request
 from app.logs import RequestRecord, clean
 
 LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
@@ -39,7 +40,9 @@ class RequestLog:
         if record.key_name is None and (record.throttled or self._is_too_many(record.status)):
             self._count(record)
         else:
+            record.is_logged = True
             log.log(level, "request", extra=record.fields())
+            audit_request(record)
 
     def _is_too_many(self, status: int) -> bool:
         return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited

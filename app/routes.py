@@ -75,6 +75,8 @@ def _index() -> dict[str, dict[str, Route]]:
 
 
 TABLE = _index()
+ADMIN_PREFIX = "/admin/"
+OPERATORS = {route.path for route in OWN if route.access not in (Access.PUBLIC, Access.INFERENCE)}
 
 # Characters of Hugging Face ids, LoRA and alias names; no empty and no dot-only segments.
 MODEL_ID = re.compile(r"(?!\.+(?:/|$))[\w.:@+-]+(?:/(?!\.+(?:/|$))[\w.:@+-]+)*", re.ASCII)
@@ -148,6 +150,18 @@ def known_path(target: str) -> str | None:
     """The path of a target where the table has it: nothing else of a target may be logged."""
     path = target.split("?", 1)[0]
     return path if path in TABLE else None
+
+
+def is_for_operators(target: str) -> bool:
+    """Whether a target is, or would be, one of the administration: by its place, or by who may call it."""
+    path = target.split("?", 1)[0]
+    return path in OPERATORS or path.startswith(ADMIN_PREFIX)
+
+
+def changes_gateway(method: str | None, path: str | None) -> bool:
+    """Whether a request may change something: by its method, as HTTP has it, or as keys are reloaded."""
+    route = TABLE.get(path or "", {}).get(method or "")
+    return route is not None and (route.method != "GET" or route.access is Access.RELOAD)
 
 
 def speaks_anthropic(target: str) -> bool:

@@ -34,6 +34,7 @@ RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 FAREWELL_SECONDS = 1.0
 EXTRA_HEAD_SECONDS = 1.0
+SPANS_SECONDS, LAST_SPANS_SECONDS = 2.0, 0.3  # at most, and also where every stream had to be cut
 
 CLIENT_LEFT = (
     *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
@@ -75,6 +76,16 @@ class GatewayWorker(GeventWorker):
         if INSTANCE.is_draining:
             self._drain()
         self._log().tell(is_last=True)
+        self._send_spans()
+
+    def _send_spans(self) -> None:
+        """Send what is left of the traces, before this process would be killed for being late."""
+        application: Any = self.wsgi
+        tracing = application.extensions.get("tracing")
+        if tracing is not None:
+            until = INSTANCE.get("draining_since") + self._settings().drain_seconds
+            left = until - time.monotonic() if INSTANCE.is_draining else SPANS_SECONDS
+            tracing.stop(min(SPANS_SECONDS, max(LAST_SPANS_SECONDS, left)))
 
     def _settings(self) -> Settings:
         application: Any = self.wsgi

@@ -24,6 +24,9 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MAX_PROMPTS": "2", "MAX_EMBEDDING_INPUTS": "2", "MAX_TOOLS": "2", "MAX_SCHEMA_BYTES": "1000",
     "MAX_STOP_STRINGS": "2", "MAX_LOGPROBS": "2", "MAX_LOGIT_BIAS": "2", "ALLOWED_FIELDS": "ignore_eos",
     "ALLOW_MEDIA_URLS": "true", "CACHE_ISOLATION": "false",
+    "CORS_ALLOWED_ORIGINS": "https://chat.example", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "OTEL_EXPORTER_OTLP_HEADERS": "api-key=x", "OTEL_SERVICE_NAME": "gateway",
+    "OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "0.5",
     "MAX_CONCURRENT_REQUESTS": "999", "UPSTREAM_HANG_SECONDS": "119", "MODEL_NAME": "other/model",
     "GCP_PROJECT": "other-project", "API_KEYS_SECRET_NAME": "other-secret",
     "SECRET_MANAGER_ENDPOINT": "https://other.example",
@@ -162,6 +165,7 @@ def test_the_gateway_gets_every_setting_and_no_hub_token(start_both: Any) -> Non
     assert SETTINGS.items() <= environ.items()
     assert environ.keys() >= MADE_HERE
     assert "HF_TOKEN" not in environ
+    assert not [name for name in entrypoint.vllm.environ() if name.startswith(("OTEL_", "CORS_"))]
 
 
 def test_no_secret_stands_in_an_argument(start_both: Any) -> None:
