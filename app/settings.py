@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec import Meta
 
+from app.accounts.place import is_address, parse_place
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Workers = Annotated[int, Meta(ge=1, le=256)]
@@ -47,6 +49,8 @@ EXPECTED = {
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
     "ALLOWED_FIELDS": "names of refused fields, separated by commas",
+    "USAGE_DATABASE": "the path of a file, postgresql://user@host/database or off",
+    "GPU_PRICE_PER_HOUR": "an amount of money, 0 or more, such as 0.71",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
@@ -97,6 +101,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     allow_media_urls: bool = False
     cache_isolation: bool = True
     upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    usage_database: str = "usage.db"
+    gpu_price_per_hour: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     log_format: Literal["json", "text"] = "json"
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
     model_path: str | None = None
@@ -133,6 +139,11 @@ def client_key() -> str:
     return os.environ.get("VLLM_API_KEY", "").strip()
 
 
+def admin_key() -> str:
+    """The key of an administrator's command; the client's where there is no other."""
+    return os.environ.get("VLLM_ADMIN_KEY", "").strip() or client_key()
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; an empty value counts as unset.
 
@@ -148,6 +159,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
     _check_endpoint(settings.secret_manager_endpoint)
     _check_model(settings)
+    _check_usage_database(settings.usage_database)
     return settings
 
 
@@ -200,6 +212,14 @@ def _check_model(settings: Settings) -> None:
         shlex.split(settings.vllm_extra_args)
     except ValueError:
         raise _refusal("VLLM_EXTRA_ARGS", settings.vllm_extra_args) from None
+
+
+def _check_usage_database(text: str) -> None:
+    try:
+        parse_place(text)
+    except ValueError:
+        # Wherever the password is in it: nothing of it is shown.
+        raise _refusal("USAGE_DATABASE", "postgresql://…" if is_address(text) else text) from None
 
 
 def check_key_source(settings: Settings) -> None:
