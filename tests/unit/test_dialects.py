@@ -280,9 +280,7 @@ def test_the_first_look_at_a_block_changes_no_verdict(events: list[bytes], size:
     for kind in (ChatInspector, ThoroughInspector):
         inspector = kind(choices=1, drop_usage=True)
         passed = run(inspector, b"".join(events), (size,))
-        judged.append(
-            (passed, type(inspector.failure), inspector.account())
-        )
+        judged.append((passed, type(inspector.failure), inspector.account()))
 
     assert judged[0] == judged[1]
 
