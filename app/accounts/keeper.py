@@ -21,7 +21,6 @@ from app.startup import Startup
 TICK_SECONDS = 0.25
 WRITE_SECONDS = 5.0
 IDLE_SECONDS = 60.0  # when nothing has grown but the time
-RETRY_SECONDS = 15.0
 CLAIM_SECONDS = 30.0  # afterwards another worker takes over: this one has died
 WAIT_SECONDS = 12.0  # for one transaction; the thread that is stuck in it is left behind
 READ_SECONDS = 5.0
@@ -116,10 +115,10 @@ class UsageKeeper:
         age = time.time() - (report.written_at or 0.0)
         if report.failure is None and _requests(totals) == report.requests and 0 <= age < IDLE_SECONDS:
             return WRITE_SECONDS * random.uniform(0.8, 1.2)
-        pause = WRITE_SECONDS if self._write(database, totals, WAIT_SECONDS) else RETRY_SECONDS
-        return pause * random.uniform(0.8, 1.2)
+        self._write(database, totals, WAIT_SECONDS)
+        return WRITE_SECONDS * random.uniform(0.8, 1.2)
 
-    def _write(self, database: Database, totals: Totals, seconds: float, *, is_last: bool = False) -> bool:
+    def _write(self, database: Database, totals: Totals, seconds: float, *, is_last: bool = False) -> None:
         identity, before = self._instance.identity, self.report
 
         def work(session: Session) -> None:
@@ -132,9 +131,8 @@ class UsageKeeper:
             self._apart(lambda: database.write(work), seconds)
         except AccountsUnavailable as error:
             self._note_failure(before, str(error))
-            return False
-        self._note_success(before, totals)
-        return True
+        else:
+            self._note_success(before, totals)
 
     def _apart(self, work: Callable[[], T], seconds: float) -> T:
         """Do it in a thread: a disk would stop the event loop. Raises AccountsUnavailable."""

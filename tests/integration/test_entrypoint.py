@@ -30,6 +30,7 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
     "TRUST_REMOTE_CODE": "true", "ALLOW_OLD_VLLM": "true",
+    "USAGE_DATABASE": "/tmp/other-usage.db", "GPU_PRICE_PER_HOUR": "0.71",
 }  # fmt: skip
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
