@@ -44,7 +44,7 @@ class PostgresqlServer:
     def url(self, **options: str) -> str:
         """What USAGE_DATABASE takes; `socket` for the way over the Unix socket."""
         given = "&".join(f"{name}={value}" for name, value in options.items())
-        host = "" if "host" in options else f"127.0.0.1:{self.port}"
+        host = f"{'' if 'host' in options else '127.0.0.1'}:{self.port}"
         return f"postgresql://{USER}:made-up-p%40ss%2Fword@{host}/postgres?{given}".rstrip("?")
 
     @property

@@ -53,7 +53,7 @@ def parse_place(text: str) -> Place | None:
         raise ValueError("a control character")
     if is_address(text):
         return _parse_address(urlsplit(text))
-    if "://" in text or text.endswith("/"):
+    if not text or "://" in text or text.endswith("/"):
         raise ValueError("neither a path nor an address of PostgreSQL")
     return FilePlace(text)
 
