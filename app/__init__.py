@@ -10,6 +10,8 @@ from app.accounts.command import show_usage
 from app.accounts.database import open_database
 from app.accounts.keeper import UsageKeeper
 from app.accounts.place import parse_place
+from app.accounts.reader import UsageReader
+from app.accounts.tally import Tally
 from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
 from app.current import this_g, this_request
@@ -54,6 +56,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     hold = Hold(instance, startup, settings.startup_hold_seconds)
     request_log, ledger = RequestLog(), Ledger(instance)
     accounts = open_database(parse_place(settings.usage_database))
+    usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
     app.extensions.update(
         settings=settings,
         instance=instance,
@@ -64,7 +67,8 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         gpu_time=gpu_time,
         request_log=request_log,
         ledger=ledger,
-        usage_keeper=UsageKeeper(accounts, instance, gpu_time, startup, settings.gpu_price_per_hour),
+        usage_keeper=usage_keeper,
+        usage_reader=UsageReader(usage_keeper, settings.gpu_price_per_hour),
         sinks=(request_log, ledger),
         proxy=proxy.Proxy(settings, upstream, hold, load, gpu_time),
         models=models.Models(upstream, hold),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, g, request
 
-from app.accounts.keeper import UsageKeeper
+from app.accounts.reader import UsageReader
 from app.accounts.report import BY
 from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
 from app.errors import InvalidField, ReloadFailed
@@ -72,7 +72,7 @@ def status() -> Response:
 @bp.get("/usage")
 def usage() -> Response:
     """What was used, by key and model, in all instances that share a database; and what it cost."""
-    keeper: UsageKeeper = current_app.extensions["usage_keeper"]
+    reader: UsageReader = current_app.extensions["usage_reader"]
     wishes = {name: _only(request.args.getlist(name), name) for name in ("since", "until", "by")}
     by = wishes["by"] or ""
     if by not in BY:
@@ -81,7 +81,7 @@ def usage() -> Response:
         span = parse_span(wishes["since"], wishes["until"])
     except SpanRefused as refusal:
         raise InvalidField(f"{refusal.param} must be {SPAN_EXPECTED}.", param=refusal.param) from None
-    return _json(keeper.usage(span, by))
+    return _json(reader.report(span, by))
 
 
 def _only(given: list[str], name: str) -> str | None:

@@ -16,7 +16,7 @@ from app.accounts.sqlite import SqliteDatabase
 from app.counts import USAGE_COLUMNS
 
 NOW = 1_800_000_000.0 // DAY * DAY
-EVER = Span(0, 2**40)
+EVER = Span(0, 2**32)
 KEY_AND_MODEL = ("key", "model")
 
 
