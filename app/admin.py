@@ -87,7 +87,7 @@ def usage() -> Response:
 def _only(given: list[str], name: str) -> str | None:
     if len(given) > 1:
         raise InvalidField(f"{name} may be given once.", param=name)
-    return given[0] if given else None
+    return given[0].replace(" ", "+") if given else None  # a plus that nobody has escaped comes as a space
 
 
 def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:
