@@ -3,8 +3,11 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.gateway import wait_until
@@ -68,8 +71,15 @@ class PostgresqlServer:
 
     def stop(self) -> None:
         """End it at once, with every connection."""
-        self._process.send_signal(2)
+        self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes connections, and says nothing on them."""
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
 
     def query(self, statement: str) -> str:
         """What psql prints for a statement."""

@@ -34,6 +34,8 @@ class PostgresqlSession:
 
     def run_many(self, statement: str, rows: Sequence[dict[str, Any]]) -> None:
         """The same statement for each of these values; it is read once."""
+        if not rows:
+            return
         with closing(self._connection.prepare(statement)) as prepared:
             for row in rows:
                 prepared.run(**row)

@@ -238,6 +238,20 @@ def test_a_server_that_is_away_costs_no_request_anything(start: Start, server: P
     assert "made-up-p" not in log
 
 
+def test_a_server_that_hangs_delays_neither_a_request_nor_the_end(
+    start: Start, server: PostgresqlServer
+) -> None:
+    gateway = start(USAGE_DATABASE=server.url())
+    with server.hanging():
+        ask(gateway)
+        wait_until(lambda: told(gateway, BEGINS), NOTICE_SECONDS)
+        ask(gateway)
+        assert max(line["duration_ms"] for line in gateway.log_lines(route="/v1/chat/completions")) < 2000
+        began = time.monotonic()
+        end(gateway)
+        assert time.monotonic() - began < 3
+
+
 def test_a_wrong_password_is_told_without_it(start: Start, server: PostgresqlServer) -> None:
     gateway = start(USAGE_DATABASE=server.url().replace("made-up-p", "wrong-p"))
 
