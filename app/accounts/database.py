@@ -29,7 +29,7 @@ class Database(Protocol):
     kind: str  # for people: `sqlite` or `postgresql`
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Do it in a transaction, with the tables made before. Raises AccountsUnavailable."""
+        """Do it in a transaction, with the tables made before. Raises AccountsUnavailable or DamagedFile."""
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Do it in a snapshot that nobody changes meanwhile. Raises AccountsUnavailable."""

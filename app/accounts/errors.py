@@ -6,4 +6,8 @@ class AccountsUnavailable(Exception):
 
 
 class DamagedFile(AccountsUnavailable):
-    """The file is no database, or no longer."""
+    """The file is no database, or no longer. It stands at `moved_to` now; a next write makes a new one."""
+
+    def __init__(self, reason: str, moved_to: str | None = None) -> None:
+        super().__init__(reason)
+        self.moved_to = moved_to  # None where nobody has moved it, or another instance has

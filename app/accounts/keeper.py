@@ -3,13 +3,14 @@
 import logging
 import random
 import time
+from collections.abc import Callable
 
 import gevent
 import msgspec
 
 from app.accounts.book import Totals, forget_old, write_totals
 from app.accounts.database import Database, Session
-from app.accounts.errors import AccountsUnavailable
+from app.accounts.errors import AccountsUnavailable, DamagedFile
 from app.accounts.tally import Tally
 from app.accounts.threads import DatabaseThreads
 from app.instance import Instance
@@ -84,11 +85,19 @@ class UsageKeeper:
             write_totals(session, self.identity, totals, now=now, is_last=is_last)
 
         try:
-            self._threads.do(lambda: database.write(work), seconds)
+            self._put(database, work, seconds)
         except AccountsUnavailable as error:
             self._note_failure(before, str(error))
         else:
             self._note_success(before, totals)
+
+    def _put(self, database: Database, work: Callable[[Session], None], seconds: float) -> None:
+        try:
+            self._threads.do(lambda: database.write(work), seconds)
+        except DamagedFile as damage:
+            if damage.moved_to is not None:
+                log.error("usage file is damaged and was moved aside", extra={"moved_to": damage.moved_to})
+            self._threads.do(lambda: database.write(work), seconds)
 
     def _note_failure(self, before: KeeperState, reason: str) -> None:
         if before.failure is None:

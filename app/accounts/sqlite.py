@@ -5,7 +5,6 @@ that is shared between the readers of a file, which no network disk has (https:/
 """
 
 import contextlib
-import logging
 import os
 import sqlite3
 import time
@@ -23,7 +22,6 @@ BUSY_SECONDS = 2.0  # for another instance that writes at the same moment
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 PRIMARY_CODE = 0xFF  # the rest of an extended result code says more than is needed here
 HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'gateway_schema'"
-log = logging.getLogger("gateway.usage")
 
 
 class SqliteSession:
@@ -50,13 +48,12 @@ class SqliteDatabase:
         self._path = place.path
 
     def write(self, work: Callable[[SqliteSession], T]) -> T:
-        """Do it in a transaction; a damaged file is moved aside before. Raises AccountsUnavailable."""
+        """Do it in a transaction. Raises DamagedFile, once that is moved aside, or AccountsUnavailable."""
         before = self._identity()
         try:
             return self._transact(work, mode="rwc", begin="BEGIN IMMEDIATE")
-        except DamagedFile:
-            self._move_aside(before)
-            return self._transact(work, mode="rwc", begin="BEGIN IMMEDIATE")
+        except DamagedFile as damage:
+            raise DamagedFile(str(damage), self._move_aside(before)) from damage
 
     def read(self, work: Callable[[SqliteSession], T]) -> T:
         """Do it in a snapshot, and make nothing. Raises AccountsUnavailable."""
@@ -86,10 +83,10 @@ class SqliteDatabase:
             return None
         return found.st_dev, found.st_ino
 
-    def _move_aside(self, damaged: tuple[int, int] | None) -> None:
-        """Keep the file under another name; not where another instance has replaced it already."""
+    def _move_aside(self, damaged: tuple[int, int] | None) -> str | None:
+        """Keep the file under another name, which is returned; not where another instance has replaced it."""
         if damaged is None or self._identity() != damaged:
-            return
+            return None
         aside = f"{self._path}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
         try:
             os.rename(self._path, aside)
@@ -97,7 +94,7 @@ class SqliteDatabase:
             raise AccountsUnavailable(f"the damaged file cannot be moved aside: {error.strerror}") from error
         with contextlib.suppress(OSError):  # else the new file would be mended by the old one's journal
             os.rename(f"{self._path}-journal", f"{aside}-journal")
-        log.error("usage file is damaged and was moved aside", extra={"file": self._path, "moved_to": aside})
+        return aside
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
