@@ -6,6 +6,12 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
+from app.accounts.command import show_usage
+from app.accounts.database import open_database
+from app.accounts.keeper import UsageKeeper
+from app.accounts.place import parse_place
+from app.accounts.reader import UsageReader
+from app.accounts.tally import Tally
 from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
 from app.cors import Cors
@@ -51,6 +57,8 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
     request_log, ledger = RequestLog(), Ledger(instance)
+    accounts = open_database(parse_place(settings.usage_database))
+    usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
     app.extensions.update(
         settings=settings,
         instance=instance,
@@ -61,6 +69,8 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         gpu_time=gpu_time,
         request_log=request_log,
         ledger=ledger,
+        usage_keeper=usage_keeper,
+        usage_reader=UsageReader(usage_keeper, settings.gpu_price_per_hour),
         sinks=(request_log, ledger),
         proxy=proxy.Proxy(settings, upstream, hold, load, gpu_time),
         models=models.Models(upstream, hold),
@@ -76,6 +86,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         _trace(app)
     app.cli.add_command(write_opencode_config)
     app.cli.add_command(key_commands)
+    app.cli.add_command(show_usage)
     return app
 
 

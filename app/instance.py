@@ -8,6 +8,7 @@ import heapq
 import mmap
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ SLOTS = 1024  # of workers: twice the most that may be configured, since a reloa
 LOAD_BYTES = 3 * 8 * SLOTS
 KEYS_BYTES = 32 * 1024 * 1024  # one serialised key set
 KEY_REPORT_BYTES = 256 * 1024  # how the last reading went
+USAGE_STATE_BYTES = 16 * 1024  # how the last writing of usage went
 KEY_PLACES = 2 * 65_536  # twice the keys that a set may have: those of the set before keep their places
 LOCK_RETRY_SECONDS = 0.005
 
@@ -58,6 +60,7 @@ class Instance:
         "gpu_counted_at",
         "gpu_share",
         "gpu_busy",
+        "usage_due",
     )
 
     def __init__(self) -> None:
@@ -79,6 +82,8 @@ class Instance:
         self.usage = SharedTable(
             "usage", rows=8192, columns=len(USAGE_COLUMNS), width=2, text_bytes=1024 * 1024
         )
+        self.usage_state = SharedBlob(USAGE_STATE_BYTES)
+        self.identity = uuid.uuid4().hex  # by which a database knows this instance
         self._index = {name: position for position, name in enumerate(self.FIELDS)}
         self._lock_file = os.memfd_create("gateway-lock")
         self.set("started_at", time.monotonic())

@@ -12,10 +12,14 @@ from app.logs import RequestRecord
 from app.relay import COMPLETE, GONE
 from app.routes import RELAYED
 from app.shared_table import OTHER
+from app.usage import Usage
 
 MAX_MODELS = 64  # of one worker: an upstream that answers to any name must not fill the table
-(REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT, CACHED, COMPLETION, GPU_SECONDS, BYTES_IN, BYTES_OUT) = range(
-    len(USAGE_COLUMNS)
+REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT = map(
+    USAGE_COLUMNS.index, ("requests", "errors", "aborts", "partial_answers", "prompt_tokens")
+)
+GPU_SECONDS, BYTES_IN, BYTES_OUT, PARTIAL_PROMPT = map(
+    USAGE_COLUMNS.index, ("gpu_seconds", "bytes_in", "bytes_out", "partial_prompt_tokens")
 )
 INFERENCE = frozenset(route.path for route in RELAYED)
 
@@ -54,10 +58,10 @@ class Ledger:
             cells[at + ERRORS] += 1
         usage = record.usage
         if usage is not None:
-            cells[at + PARTIAL] += usage.is_partial
-            cells[at + PROMPT] += usage.prompt_tokens
-            cells[at + CACHED] += usage.cached_tokens
-            cells[at + COMPLETION] += usage.completion_tokens
+            _add_tokens(cells, at + PROMPT, usage)
+            if usage.is_partial:
+                cells[at + PARTIAL] += 1
+                _add_tokens(cells, at + PARTIAL_PROMPT, usage)
         cells[at + GPU_SECONDS] += record.gpu_seconds
         cells[at + BYTES_IN] += record.bytes_in
         cells[at + BYTES_OUT] += record.bytes_out
@@ -85,6 +89,13 @@ class Ledger:
         usage = record.usage
         if record.is_stream and usage is not None and usage.completion_tokens > 1:
             _observe(cells, row, "inter_token", (now - first) / (usage.completion_tokens - 1))
+
+
+def _add_tokens(cells: "memoryview[float]", at: int, usage: Usage) -> None:
+    """To three columns that stand together: prompt, cached, completion."""
+    cells[at] += usage.prompt_tokens
+    cells[at + 1] += usage.cached_tokens
+    cells[at + 2] += usage.completion_tokens
 
 
 def _observe(cells: "memoryview[float]", row: int, name: str, seconds: float) -> None:

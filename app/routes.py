@@ -64,6 +64,7 @@ OWN = (
     Route("GET", "/admin/reload-keys", Access.RELOAD),
     Route("POST", "/admin/reload-keys", Access.RELOAD),
     Route("GET", "/admin/status", Access.ADMIN),
+    Route("GET", "/admin/usage", Access.ADMIN),
 )
 
 

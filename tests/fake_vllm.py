@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_answers import API_EVENTS, WORDS, Script, models
+from tests.fake_answers import API_EVENTS, WORDS, Script, models, told_tokens
 from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
@@ -32,6 +32,7 @@ class Received:
     body: bytes
     connection: int
     sent: bytearray = field(default_factory=bytearray)  # the answer's body, as far as it went
+    told: tuple[int, int, int] | None = None  # the tokens that its answer told, once that was sent wholly
     client_left_at: float | None = None
     ended: bool = False
 
@@ -137,6 +138,8 @@ class FakeVllm:
             await out.plain(body.encode(script.encoding))
         else:
             await out.stream(API_EVENTS[request.target](asked, script))
+        if script.raw is None and script.body is None and script.fail_after is None and script.status < 400:
+            request.told = told_tokens(request.target, script)
 
 
 async def wait_for_end(reader: asyncio.StreamReader) -> None:

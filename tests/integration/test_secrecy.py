@@ -21,6 +21,7 @@ REQUESTS = (
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/admin/status"),
+    ("GET", "/admin/usage"),
     ("GET", "/nothing"),
     ("POST", "/admin/reload-keys?version=99"),
     ("GET", "/health/ready"),
