@@ -28,12 +28,18 @@ class GpuTime:
         """It is there no more. Returns its share of the time since, in seconds."""
         share = self._advance()
         self._instance.at_upstream[self.slot] -= 1
-        return share - entered
+        return max(0.0, share - entered)
 
     def busy_seconds(self) -> float:
         """In how many seconds so far there was any request at the upstream."""
         self._advance()
-        return self._instance.get("gpu_busy")
+        return self._instance.raise_to("gpu_busy_told", self._instance.get("gpu_busy"))
+
+    def idle_seconds(self) -> float:
+        """In how many seconds since the model was ready there was none."""
+        busy, ready = self.busy_seconds(), self._instance.get("ready_since")
+        idle = time.monotonic() - ready - busy if ready else 0.0
+        return self._instance.raise_to("gpu_idle_told", idle)
 
     def _advance(self) -> float:
         instance, now = self._instance, time.monotonic()

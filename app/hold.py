@@ -18,6 +18,7 @@ class Hold:
         self._instance = instance
         self._startup = startup
         self._seconds = seconds
+        self.slot = 0
 
     def wait(self) -> float:
         """Return once the model has been ready; how many seconds that took.
@@ -25,9 +26,16 @@ class Hold:
         Raises ModelLoading when it takes too long.
         """
         began = time.monotonic()
-        until = began + self._seconds
+        if not self._instance.is_ready:
+            self._instance.held[self.slot] += 1
+            try:
+                self._wait_until(began + self._seconds)
+            finally:
+                self._instance.held[self.slot] -= 1
+        return time.monotonic() - began
+
+    def _wait_until(self, until: float) -> None:
         while not self._instance.is_ready:
             if time.monotonic() >= until:
                 raise ModelLoading(self._startup.phase, self._startup.seconds_left())
             gevent.sleep(POLL_SECONDS)
-        return time.monotonic() - began
