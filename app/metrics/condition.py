@@ -25,8 +25,8 @@ RECORDS_AT_ONCE = 2000
 STATES = ("active", "disabled", "expired", "not yet valid")
 
 
-def gauge(name: str, text: str, value: float) -> Metric:
-    """A gauge without labels."""
+def gauge(name: str, text: str, value: float | None) -> Metric:
+    """A gauge without labels; without a sample where the value is not known."""
     return GaugeMetricFamily(PREFIX + name, text, value=value)
 
 
@@ -96,13 +96,15 @@ def gpu_families(gpu_time: GpuTime, health: Health) -> Iterator[Metric]:
 
 def key_families(keys: SharedKeys, instance: Instance) -> Iterator[Metric]:
     """Which keys are in use, and how fresh they are."""
-    age, version = keys.age, keys.version
+    version = keys.version
     records = list(keys.ring.by_digest.values())
     yield gauges("keys", "Keys by their state", "state", _count_states(records))
-    if age is not None:
-        yield gauge("keys_age_seconds", "Since the store last confirmed the keys that are in use", age)
-    if version is not None:
-        yield gauge("keys_version", "The version of the secret that is in use", float(version))
+    yield gauge("keys_age_seconds", "Since the store last confirmed the keys that are in use", keys.age)
+    yield gauge(
+        "keys_version",
+        "The version of the secret that is in use; a file has none",
+        None if version is None else float(version),
+    )
     yield gauge("keys_generation", "How often the keys have changed in this instance", float(keys.generation))
     yield gauge(
         "keys_last_reading_failed",

@@ -21,6 +21,8 @@ REQUESTS = (
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/admin/status"),
+    ("GET", "/metrics"),
+    ("GET", "/metrics/vllm"),
     ("GET", "/nothing"),
     ("POST", "/admin/reload-keys?version=99"),
     ("GET", "/health/ready"),
