@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fake_answers import API_EVENTS, WORDS, Script, models
-from tests.fake_output import Output, end_others, reset
 from tests.fake_metrics import METRICS
+from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
 
