@@ -15,10 +15,9 @@ from gevent import sleep
 
 from app.counts import LATENCY_COLUMNS, USAGE_COLUMNS
 from app.shared_blob import SharedBlob
-from app.shared_table import SharedTable
+from app.shared_table import SLOTS, SharedTable
 
 PAGE_BYTES = 4096
-SLOTS = 1024  # of workers: twice the most that may be configured, since a reload runs old and new ones
 BY_SLOT = 7  # numbers that each slot has
 KEYS_BYTES = 32 * 1024 * 1024  # one serialised key set
 KEY_REPORT_BYTES = 256 * 1024  # how the last reading went
@@ -80,15 +79,12 @@ class Instance:
         # By the place of a key: when it was last used, in seconds since the epoch; 0.0 for never.
         self.key_used = memoryview(mmap.mmap(-1, 8 * KEY_PLACES)).cast("d")
         # What ledger.py counts: by (route, status, outcome), (route, kind of answer) and (key name, model).
-        self.answers = SharedTable(
-            "answers", slots=SLOTS, rows=1024, columns=1, width=3, text_bytes=96 * 1024
-        )
+        self.answers = SharedTable("answers", rows=1024, columns=1, width=3, text_bytes=96 * 1024)
         self.latencies = SharedTable(
-            "latencies", slots=SLOTS, rows=64, columns=LATENCY_COLUMNS, width=2, text_bytes=8 * 1024
+            "latencies", rows=64, columns=LATENCY_COLUMNS, width=2, text_bytes=8 * 1024
         )
         self.usage = SharedTable(
             "usage",
-            slots=SLOTS,
             rows=8192,
             columns=len(USAGE_COLUMNS),
             width=2,

@@ -11,6 +11,7 @@ from gevent import sleep
 Labels = tuple[str, ...]
 OTHER = "other"
 ROWS_AT_ONCE = 1000  # a millisecond
+SLOTS = 1024  # of workers: twice the most that may be configured, since a reload runs old and new ones
 LENGTH_BYTES = 2  # of one row's labels, before them
 HEAD_BYTES = 8  # how many rows there are
 
@@ -80,7 +81,7 @@ class SharedTable:
     """
 
     def __init__(
-        self, name: str, *, slots: int, rows: int, columns: int, width: int, text_bytes: int
+        self, name: str, *, rows: int, columns: int, width: int, text_bytes: int, slots: int = SLOTS
     ) -> None:
         self._shape = (rows, columns, width)
         size = HEAD_BYTES + 8 * rows * columns + text_bytes

@@ -1,6 +1,6 @@
-"""What a request adds to the sums when it ends."""
+"""What one request adds to the counts of its worker."""
 
-import time
+from typing import Any
 
 import pytest
 
@@ -13,89 +13,107 @@ from app.usage import Usage
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture
-def instance() -> Instance:
-    return Instance()
+def record(**fields: Any) -> RequestRecord:
+    known = {"route": CHAT, "key_name": "laptop", "model": "m", "status": 200, "started": 100.0}
+    return RequestRecord(**{**known, **fields})
 
 
-def ended(**fields: object) -> RequestRecord:
-    known = {"route": CHAT, "key_name": "ann", "model": "m", "status": 200, "started": time.monotonic() - 1.0}
-    return RequestRecord(**{**known, **fields})  # type: ignore[arg-type]
-
-
-def usage_of(instance: Instance, key: str = "ann", model: str = "m") -> dict[str, float]:
-    return dict(zip(USAGE_COLUMNS, instance.usage.sums(1)[(key, model)], strict=True))
-
-
-def test_a_whole_answer_counts_its_tokens_and_bytes(instance: Instance) -> None:
-    Ledger(instance).write(ended(usage=Usage(7, 5, 3), bytes_in=10, bytes_out=20, gpu_seconds=0.5))
-
-    row = usage_of(instance)
-    assert (row["requests"], row["errors"], row["aborts"], row["partial_answers"]) == (1, 0, 0, 0)
-    assert (row["prompt_tokens"], row["completion_tokens"], row["cached_tokens"]) == (7, 5, 3)
-    assert (row["bytes_in"], row["bytes_out"], row["gpu_seconds"]) == (10, 20, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status", "model", "errors", "aborts"),
-    [
-        ("client_gone", 200, "m", 0, 1),
-        ("upstream_lost", 200, "m", 1, 0),
-        ("invalid_field", 400, "", 1, 0),
-        ("upstream_refused", 503, "", 1, 0),
-    ],
-)
-def test_an_end_that_is_none_is_an_error_or_an_abort(
-    instance: Instance, outcome: str, status: int, model: str, errors: int, aborts: int
-) -> None:
-    Ledger(instance).write(ended(outcome=outcome, status=status))
-
-    row = usage_of(instance, model=model)
-    assert (row["requests"], row["errors"], row["aborts"]) == (1, errors, aborts)
-
-
-def test_strangers_and_routes_of_ours_are_no_use_of_the_model(instance: Instance) -> None:
+def usage_after(*records: RequestRecord) -> dict[tuple[str, ...], dict[str, float]]:
+    instance = Instance()
     ledger = Ledger(instance)
-    ledger.write(ended(key_name=None, status=401, outcome="missing_or_invalid_key"))
-    ledger.write(ended(route="/metrics"))
+    for each in records:
+        ledger.write(each)
+    sums = instance.usage.sums(1)
+    return {labels: dict(zip(USAGE_COLUMNS, values, strict=True)) for labels, values in sums.items()}
 
-    assert instance.usage.sums(1) == {}
-    assert instance.answers.sums(1) == {
-        (CHAT, "401", "missing_or_invalid_key"): [1.0],
-        ("/metrics", "200", "complete"): [1.0],
+
+def latencies_after(each: RequestRecord, monkeypatch: pytest.MonkeyPatch, now: float) -> dict[str, Any]:
+    instance = Instance()
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    Ledger(instance).write(each)
+    [(labels, row)] = instance.latencies.sums(1).items()
+    return {"labels": labels, **{name: histogram(row, name) for name in HISTOGRAMS}}
+
+
+def test_tokens_bytes_and_gpu_time_are_counted_by_key_and_model() -> None:
+    one = record(usage=Usage(7, 20, 3), gpu_seconds=0.5, bytes_in=10, bytes_out=20)
+    two = record(usage=Usage(1, 2, 0, is_partial=True), outcome="client_gone")
+
+    assert usage_after(one, two) == {
+        ("laptop", "m"): {
+            "requests": 2,
+            "errors": 0,
+            "aborts": 1,
+            "partial_answers": 1,
+            "prompt_tokens": 8,
+            "cached_tokens": 3,
+            "completion_tokens": 22,
+            "gpu_seconds": 0.5,
+            "bytes_in": 10,
+            "bytes_out": 20,
+        }
     }
 
 
-def test_models_that_an_upstream_makes_up_do_not_fill_the_table(instance: Instance) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("upstream_lost", 200), ("upstream_error", 502), ("complete", 400)]
+)
+def test_what_went_wrong_is_an_error(outcome: str, status: int) -> None:
+    [counted] = usage_after(record(outcome=outcome, status=status)).values()
+
+    assert (counted["requests"], counted["errors"], counted["aborts"]) == (1, 1, 0)
+
+
+def test_a_model_that_the_upstream_refused_is_not_named() -> None:
+    assert list(usage_after(record(model="made up", status=404, outcome="complete"))) == [("laptop", "")]
+
+
+def test_an_upstream_that_takes_any_name_does_not_fill_the_table() -> None:
+    counted = usage_after(*(record(model=f"m{number}") for number in range(MAX_MODELS + 5)))
+
+    assert len(counted) == MAX_MODELS + 1
+    assert counted["laptop", "other"]["requests"] == 5
+
+
+def test_what_is_no_inference_is_no_usage() -> None:
+    assert usage_after(record(route="/admin/status"), record(key_name=None, status=401)) == {}
+
+
+def test_every_request_is_counted_by_route_status_and_outcome() -> None:
+    instance = Instance()
     ledger = Ledger(instance)
-    for number in range(MAX_MODELS + 10):
-        ledger.write(ended(model=f"m{number}"))
 
-    assert len(instance.usage.sums(1)) == MAX_MODELS + 1
-    assert usage_of(instance, model="other")["requests"] == 10
+    for route in (None, CHAT, CHAT):
+        ledger.write(record(route=route))
 
-
-def test_times_are_counted_where_they_can_be_told(instance: Instance) -> None:
-    now = time.monotonic()
-    ledger = Ledger(instance)
-    ledger.write(ended(sent_at=now - 0.5, waited=0.4, is_stream=True, first_byte_at=now, usage=Usage(1, 11)))
-    ledger.write(ended(sent_at=now, status=504, outcome="upstream_timeout"))
-    ledger.write(ended(status=400, outcome="invalid_field"))
-
-    rows = instance.latencies.sums(1)
-    assert rows.keys() == {(CHAT, "stream"), (CHAT, "whole")}
-    counts = {name: sum(histogram(rows[(CHAT, "stream")], name)[0]) for name in HISTOGRAMS}
-    assert counts == dict.fromkeys(HISTOGRAMS, 1)
-    counts = {name: sum(histogram(rows[(CHAT, "whole")], name)[0]) for name in HISTOGRAMS}
-    assert counts == {"gateway_overhead": 1, "duration": 1, "first_byte": 0, "inter_token": 0}
+    counted = {("other", "200", "complete"): [1.0], (CHAT, "200", "complete"): [2.0]}
+    assert instance.answers.sums(1) == counted
 
 
-def test_a_time_falls_into_the_bucket_whose_bound_it_does_not_pass(instance: Instance) -> None:
-    ledger = Ledger(instance)
-    for first_byte in (0.25, 0.26, 1000.0):
-        ledger.write(ended(started=5.0, sent_at=5.0, first_byte_at=5.0 + first_byte))
+def test_times_fall_into_their_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = record(sent_at=100.503, waited=0.5, first_byte_at=100.7, is_stream=True, usage=Usage(7, 11))
 
-    counts, seconds = histogram(instance.latencies.sums(1)[(CHAT, "whole")], "first_byte")
-    bounds = [*HISTOGRAMS["first_byte"], None]
-    assert [bound for bound, count in zip(bounds, counts, strict=True) if count] == [0.25, 0.5, None]
-    assert seconds == pytest.approx(1000.51)
+    found = latencies_after(timed, monkeypatch, now=102.7)
+
+    assert found["labels"] == (CHAT, "stream")
+    wanted = {"gateway_overhead": 0.003, "first_byte": 0.7, "duration": 2.7, "inter_token": 0.2}
+    for name, seconds in wanted.items():
+        buckets, total = found[name]
+        assert total == pytest.approx(seconds, abs=1e-9)
+        index = buckets.index(1)
+        assert sum(buckets) == 1
+        assert ([0.0, *HISTOGRAMS[name]][index]) < seconds <= HISTOGRAMS[name][index]
+
+
+def test_what_never_reached_the_upstream_has_no_times() -> None:
+    instance = Instance()
+
+    Ledger(instance).write(record(status=400))
+
+    assert instance.latencies.sums(1) == {}
+
+
+def test_what_is_longer_than_every_bucket_is_in_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    buckets, _ = latencies_after(record(sent_at=100.0), monkeypatch, now=9999.0)["duration"]
+
+    assert buckets[-1] == 1
