@@ -95,9 +95,13 @@ class Instance:
             "series", slots=1, rows=MAX_SERIES + 1, columns=1, width=2, text_bytes=1024 * 1024
         )
         self._index = {name: position for position, name in enumerate(self.FIELDS)}
+        self._top = self._index["slots_used"]
+        first = self._index["gpu_counted_at"]
+        self.gpu = self._words[first : first + 3]  # three fields that are needed twice a request
         self._lock_file = os.memfd_create("gateway-lock")
         self.series_lock_file = os.memfd_create("gateway-series-lock")
         self.set("started_at", time.monotonic())
+        self.set("slots_used", 1.0)
 
     def get(self, field: str) -> float:
         """The field's value; 0.0 means "not yet" for every time."""
@@ -131,7 +135,7 @@ class Instance:
     @property
     def slots_used(self) -> int:
         """No slot from this one on was ever taken."""
-        return int(self.get("slots_used")) or 1
+        return int(self._words[self._top])
 
     def take_slot(self) -> int:
         """The lowest free slot, for a worker that is about to be forked; only the master calls this."""
