@@ -25,13 +25,14 @@ class Hold:
 
         Raises ModelLoading when it takes too long.
         """
+        if self._instance.is_ready:
+            return 0.0
         began = time.monotonic()
-        if not self._instance.is_ready:
-            self._instance.held[self.slot] += 1
-            try:
-                self._wait_until(began + self._seconds)
-            finally:
-                self._instance.held[self.slot] -= 1
+        self._instance.held[self.slot] += 1
+        try:
+            self._wait_until(began + self._seconds)
+        finally:
+            self._instance.held[self.slot] -= 1
         return time.monotonic() - began
 
     def _wait_until(self, until: float) -> None:
