@@ -121,4 +121,4 @@ def test_a_long_text_is_read_in_turns_with_others() -> None:
 
     read_families("x\n" * 10_000, lambda: turns.append(1))
 
-    assert len(turns) == 50
+    assert len(turns) == 500
