@@ -117,8 +117,10 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties; its first client finds the keys read."""
     extensions = worker.wsgi.extensions
-    extensions["load"].slot = extensions["gpu_time"].slot = worker.slot
+    for counting in ("load", "gpu_time", "hold", "request_log"):
+        extensions[counting].slot = worker.slot
     extensions["ledger"].use_slot(worker.slot)
+    INSTANCE.pids[worker.slot] = os.getpid()
     if "tracing" in extensions:
         extensions["tracing"].start()
     for duty in ("monitor", "key_refresh", "usage_keeper"):

@@ -28,6 +28,7 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.ledger import Ledger
 from app.load import Load
+from app.metrics import views as metrics
 from app.monitor import Monitor
 from app.origins import parse_origins
 from app.request_log import RequestLog
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     gpu_time = GpuTime(instance)
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
-    request_log, ledger = RequestLog(), Ledger(instance)
+    request_log, ledger = RequestLog(instance), Ledger(instance)
     accounts = open_database(parse_place(settings.usage_database))
     usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
     app.extensions.update(
@@ -67,6 +68,9 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         monitor=Monitor(settings, upstream, watch, startup),
         load=load,
         gpu_time=gpu_time,
+        hold=hold,
+        watch=watch,
+        upstream=upstream,
         request_log=request_log,
         ledger=ledger,
         usage_keeper=usage_keeper,
@@ -77,7 +81,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         health=health.Health(keys, watch, instance, startup),
     )
     app.before_request(auth.Gate(keys, instance, settings.trusted_proxy_hops).check)
-    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
+    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
     if settings.cors_allowed_origins:

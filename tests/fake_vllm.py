@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fake_answers import API_EVENTS, WORDS, Script, models, told_tokens
+from tests.fake_metrics import METRICS
 from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
@@ -58,6 +59,7 @@ class FakeVllm:
         self.open_connections = 0
         self.extra_head_line = ""  # before the framing of every completion
         self.models = (200, json.dumps(models()).encode())
+        self.metrics = (200, METRICS.encode())
         self._connections = itertools.count()
 
     def sent(self, request_id: str) -> bytes:
@@ -104,8 +106,8 @@ class FakeVllm:
         path = request.target.split("?")[0]
         if path == "/health":
             await self._tell_health(writer)
-        elif path == "/v1/models" and request.method == "GET":
-            await send_plain(writer, *self.models)
+        elif path in ("/v1/models", "/metrics") and request.method == "GET":
+            await send_plain(writer, *(self.models if path == "/v1/models" else self.metrics))
         elif request.method == "POST" and path in ROUTES:
             await self._complete(request, writer)
         else:
@@ -170,21 +172,19 @@ async def send_plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> 
     await writer.drain()
 
 
-ROUTES = frozenset(
-    (
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/v1/embeddings",
-        "/tokenize",
-        "/detokenize",
-        # What vLLM would also answer, so that a leak in the route table shows.
-        "/invocations",
-        "/pause",
-        "/abort_requests",
-    )
+ROUTES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/embeddings",
+    "/tokenize",
+    "/detokenize",
+    # What vLLM would also answer, so that a leak in the route table shows.
+    "/invocations",
+    "/pause",
+    "/abort_requests",
 )
 
 

@@ -22,6 +22,8 @@ REQUESTS = (
     ("GET", "/v1/models"),
     ("GET", "/admin/status"),
     ("GET", "/admin/usage"),
+    ("GET", "/metrics"),
+    ("GET", "/metrics/vllm"),
     ("GET", "/nothing"),
     ("POST", "/admin/reload-keys?version=99"),
     ("GET", "/health/ready"),
