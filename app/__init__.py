@@ -9,6 +9,7 @@ from app import admin, auth, health, models, proxy
 from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
 from app.current import this_g, this_request
+from app.doctor.command import doctor
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
 from app.headers import OURS, id_fields
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     _register_answers(app)
     app.cli.add_command(write_opencode_config)
     app.cli.add_command(key_commands)
+    app.cli.add_command(doctor)
     return app
 
 
