@@ -85,7 +85,6 @@ class Client:
     def __init__(self, url: str, headers: Mapping[str, str], tell: Callable[[str], None]) -> None:
         self.url = url
         self._tell = tell
-        self.place = urlsplit(url).netloc
         self.asked = 0
         self._headers = {"User-Agent": "vllm-gateway-doctor", "Accept": "*/*", **headers}
         self._session = requests.Session()
@@ -140,9 +139,9 @@ class Client:
 
     def _explain(self, error: BaseException, seconds: float) -> Finding:
         code = "no_answer" if isinstance(error, TimeoutError) else code_of(error)
-        host = urlsplit(self.url).hostname
+        parts = urlsplit(self.url)
         reason = certificate_reason(error).rstrip(".")
-        return trouble(code, place=self.place, host=host, reason=reason, seconds=round(seconds))
+        return trouble(code, place=parts.netloc, host=parts.hostname, reason=reason, seconds=round(seconds))
 
 
 def _read(response: requests.Response, reply: Reply, stop: Callable[[bytes], bool]) -> None:

@@ -40,7 +40,7 @@ LONGEST_WAIT_SECONDS = 3600.0
 def doctor(context: click.Context, /, *, as_json: bool, **wishes: str | float | None) -> None:
     """Check a gateway from its client's side: the way to it, the key, streams, tools, limits.
 
-    Needs no access to the server. Sends some thirty requests, and has a few hundred tokens generated. Ends
+    Needs no access to the server. Sends some twenty requests, and has a few hundred tokens generated. Ends
     with status 1 when something is wrong, and says in one sentence what, and in another how to mend it.
     """
     deployment = Deployment(Wishes(**wishes), tell=lambda text: click.echo(text, err=True))  # type: ignore[arg-type]

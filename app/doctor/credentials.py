@@ -43,19 +43,23 @@ def check_no_key(deployment: Deployment) -> Finding:
 
 
 def check_wrong_key(deployment: Deployment) -> Finding:
-    """Whether a made-up key is refused, in a way that ends OpenCode's attempts with one sentence."""
-    reply = deployment.get(MODELS, deployment.made_up())
+    """Whether a made-up key is refused."""
+    deployment.refusal = reply = deployment.get(MODELS, deployment.made_up())
     if reply.status == 200:
         return trouble("any_key")
-    if reply.status not in (401, 403):
-        return deployment.explain(reply)
+    return fine("refused") if reply.status in (401, 403) else deployment.explain(reply)
+
+
+def check_refusal(deployment: Deployment) -> Finding:
+    """Whether that refusal ends OpenCode's attempts, with one sentence."""
+    reply = deployment.refusal
     found = RETRIED.search(reply.body.decode(errors="replace"))
     if found:
         return trouble("refusal_retried", reason=deployment.quote(found[0]))
     _, message = error_of(reply)
     if reply.kind in HTML or not message:
         return trouble("refusal_unreadable", status=reply.status, kind=describe_kind(reply))
-    return fine("refused, in a sentence")
+    return fine("one sentence, and final")
 
 
 def check_key(deployment: Deployment) -> Finding:

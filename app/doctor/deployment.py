@@ -35,7 +35,7 @@ class Deployment:
         self.url = wishes.url.rstrip("/").removesuffix("/v1")
         self.key = wishes.key.strip()
         self.tell = tell  # of progress, to a person who waits
-        self.first: Reply | None = None
+        self.first = self.refusal = Reply(0.0)  # of a made-up key, the latter
         self.model = ""
         self.window: int | None = None
         self.tokens = 0  # that were generated, as far as the answers told

@@ -6,7 +6,6 @@ import time
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from app.doctor.asking import Reply
 from app.doctor.deployment import Deployment
 from app.doctor.finding import Finding, Stopped, fine, trouble
 from app.doctor.reading import describe_kind, dig, dig_text, is_of_iam, read_json
@@ -61,15 +60,9 @@ def check_reach(deployment: Deployment) -> Finding:
     return fine(f"answers in {deployment.first.seconds * 1000:.0f} ms")
 
 
-def first_of(deployment: Deployment) -> Reply:
-    """The answer to the first request."""
-    assert deployment.first is not None  # noqa: S101  the runner leaves out what needs it
-    return deployment.first
-
-
 def check_gateway(deployment: Deployment) -> Finding:
     """Whether it is this gateway that answers."""
-    first = first_of(deployment)
+    first = deployment.first
     content = read_json(first.body)
     if first.status == 200 and dig(content, "phase") == "live" and dig(content, "status") == "ok":
         return fine("this gateway")
@@ -96,14 +89,14 @@ def _is_vllm(deployment: Deployment) -> bool:
 
 def check_request_id(deployment: Deployment) -> Finding:
     """Whether errors can be found in the gateway's log."""
-    if first_of(deployment).headers.get("x-request-id"):
+    if deployment.first.headers.get("x-request-id"):
         return fine("answers carry X-Request-Id")
     return trouble("no_request_id")
 
 
 def check_clock(deployment: Deployment) -> Finding:
     """Whether the server's clock and this machine's agree."""
-    first = first_of(deployment)
+    first = deployment.first
     try:
         told = parsedate_to_datetime(first.headers.get("date", "")).timestamp()
     except (TypeError, ValueError, OverflowError):
