@@ -20,6 +20,7 @@ POLL_SECONDS = 1.0
 TOLD_EVERY_SECONDS = 5.0
 LOADING = ("process", "import", "weights", "loading", "warm-up")
 SHORT_WAIT_SECONDS = 10.0  # for what is no loading model
+OF_THE_FRONT = (401, 403, 407, 408, 502, 503, 504, 524)  # what no gateway says of its being alive
 NOT_READY = {
     "keys_unavailable": "keys_not_loaded",
     "upstream_unavailable": "upstream_down",
@@ -70,7 +71,7 @@ def check_gateway(deployment: Deployment) -> Finding:
         return deployment.explain(first)
     if _is_vllm(deployment):
         return trouble("vllm_bare")
-    if first.status in (401, 403, 407, 408, 504, 524):
+    if first.status in OF_THE_FRONT:
         return deployment.explain(first)
     return trouble("other_server", status=first.status, kind=describe_kind(first))
 

@@ -97,6 +97,7 @@ def explain(reply: Reply, message: str = "") -> Finding:
         ("iam", is_of_iam(reply)),
         (own, bool(own)),
         ("front_timeout", reply.status in GATEWAY_TIMEOUTS and not code),
+        ("front_alone", reply.status in (502, 503) and not code),
         ("front_refuses", reply.status in (401, 403, 407)),
         ("stalled", is_stalled(reply)),
         ("cut", reply.failure is not None),

@@ -62,6 +62,10 @@ PLACE = {
         "A proxy in front gave up waiting, with status {status}.",
         "Raise its timeout to 3600 s; on Cloud Run, `gcloud run services update SERVICE --timeout 3600`.",
     ),
+    "front_alone": fault(
+        "Something in front answers with status {status}, since it does not reach the gateway.",
+        "Check that the gateway runs, and the address of it that the proxy or load balancer has.",
+    ),
     "vllm_bare": fault(
         "vLLM itself answers at this address, without the gateway before it.",
         "Bind vLLM to 127.0.0.1 or a Unix socket, and let only the gateway listen here.",

@@ -27,6 +27,7 @@ IN_FRONT = {
     "other_server": answers(200, b"<html>Welcome</html>", lambda _: True, content_type="text/html"),
     "front_timeout": answers(504, b"<html>504</html>", lambda p: p.method == "POST" and len(p.body) < 10_000,
                              content_type="text/html"),
+    "front_alone": answers(502, b"<html>502</html>", lambda _: True, content_type="text/html"),
     "open": puts("x-api-key", OTHER_KEY),
     "any_key": puts("x-api-key", OTHER_KEY, beside="x-api-key"),
     "ambiguous": puts("authorization", f"Bearer {OTHER_KEY}", beside="x-api-key"),
