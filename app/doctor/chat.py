@@ -85,6 +85,7 @@ def read_stream(reply: Reply) -> ChatStream:
         for event in split_events(buffer.feed(piece)):
             if data := data_of(event):
                 stream.take(data, at)
-    if data := data_of(buffer.flush()):
-        stream.take(data, reply.head_at)
+    rest = data_of(buffer.flush())
+    if rest and reply.failure is None:  # else half an event is what a cut leaves
+        stream.take(rest, reply.head_at)
     return stream

@@ -1,11 +1,12 @@
 """The checks in their order, and which of them make sense only when others are right."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.doctor import answers, credentials, model, place, routes, tools
+from app.doctor import answers, credentials, model, place, routes, streams, tools
 from app.doctor.deployment import Deployment
-from app.doctor.finding import Finding, Stopped, Verdict, skipped
+from app.doctor.finding import Finding, Stopped, Verdict, skipped, trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +36,32 @@ CHECKS = (
     Check("window", model.check_window, ("model",)),
     Check("body size", model.check_body, ("model",)),
     Check("answer", answers.check_answer, ("model",)),
-    Check("stream", answers.check_stream, ("answer",)),
-    Check("stream pace", answers.check_stream_pace, ("stream",)),
-    Check("stream end", answers.check_stream_end, ("stream",)),
+    Check("stream", streams.check_stream, ("answer",)),
+    Check("stream pace", streams.check_stream_pace, ("stream",)),
+    Check("stream end", streams.check_stream_end, ("stream",)),
     Check("max tokens", model.check_max_tokens, ("stream", "window")),
     Check("tools", tools.check_tools, ("stream",)),
     Check("reasoning", answers.check_reasoning, ("answer",)),
 )
+MOST_SECONDS = 240.0  # beside the wait for a model; each request has a limit of its own
 STANDS = (Verdict.OK, Verdict.WARNING)
 
 
 def examine(deployment: Deployment) -> Iterator[tuple[str, Finding]]:
     """Each check's name and finding, as soon as it is known."""
     found: dict[str, Finding] = {}
+    limit = MOST_SECONDS + deployment.wishes.wait
+    ends_at = time.monotonic() + limit
     for check in CHECKS:
         missing = next((need for need in check.needs if found[need].verdict not in STANDS), None)
-        found[check.name] = skipped(f"of “{missing}”") if missing else _run(check, deployment)
+        if missing:
+            found[check.name] = skipped(f"of “{missing}”")
+        elif time.monotonic() < ends_at:
+            found[check.name] = _run(check, deployment)
+        else:
+            is_told = any(each.code == "too_slow" for each in found.values())
+            told = skipped("time is up") if is_told else trouble("too_slow", seconds=round(limit))
+            found[check.name] = told
         yield check.name, found[check.name]
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from app.doctor.answers import check_stream_pace
 from app.doctor.asking import Reply
 from app.doctor.catalogue import TROUBLES
 from app.doctor.chat import ChatStream, read_stream
@@ -15,6 +14,7 @@ from app.doctor.examination import CHECKS
 from app.doctor.finding import trouble
 from app.doctor.place import check_address, is_private
 from app.doctor.reading import RETRIED
+from app.doctor.streams import judge_pace
 from app.doctor.tools import is_call
 from app.errors import MissingOrInvalidKey
 from app.keys.new_key import make_key
@@ -83,12 +83,6 @@ def test_a_public_name_is_not_private() -> None:
 # How events come: the same 40 events, over a second
 
 
-def paced(arrivals: list[float]) -> str:
-    examined = deployment()
-    examined.stream = ChatStream(asked_at=0.0, arrivals=arrivals)
-    return check_stream_pace(examined).code
-
-
 PACES = {
     "one by one": ([0.3 + i / 50 for i in range(40)], ""),
     "two tokens at a time": ([0.3 + i // 2 / 25 for i in range(40)], ""),
@@ -107,7 +101,7 @@ PACES = {
 def test_buffering_is_told_from_the_pace_of_events(pace: str) -> None:
     arrivals, code = PACES[pace]
 
-    assert paced(arrivals) == code
+    assert judge_pace(ChatStream(asked_at=0.0, arrivals=arrivals)).code == code
 
 
 def test_an_event_arrives_with_its_last_byte() -> None:

@@ -39,6 +39,10 @@ PLACE = {
     ),
     "cut": fault("The connection was cut before the answer was whole.", READ_LOG),
     "stalled": fault("The answer began, and then nothing more came.", READ_LOG),
+    "too_slow": fault(
+        "Everything is so slow that the rest was left out after {seconds} s.",
+        "See what keeps the server or the way to it busy, and ask again when it is not.",
+    ),
     "not_http": fault(
         "What answers does not speak HTTP.", "Check the port: the gateway's is PORT, 8080 by default."
     ),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.doctor import place
 from tests.examined import IDENTITY_TOKEN, OTHER_KEY, examine
 from tests.fault_proxy import FaultProxy, Faults
 from tests.front import Front
@@ -21,7 +22,14 @@ IAM_PAGE = b"""<html><head><title>403 Forbidden</title></head><body><h1>Error: F
 <h2>Your client does not have permission to get URL <code>/</code> from this server.</h2></body></html>"""
 METRICS = b'# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name="m"} 0.0\n'
 WHOLE = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
+OVERLOADED = b'{"error": {"message": "Too much.", "code": "overloaded"}}'
 IN_FRONT = {
+    "front_refuses": answers(401, b"<html>Log in</html>", lambda _: True, content_type="text/html"),
+    "keys_not_loaded": answers(503, b'{"phase": "keys_unavailable"}', lambda p: p.path == "/health/ready"),
+    "draining": answers(503, b'{"phase": "draining"}', lambda p: p.path == "/health/ready"),
+    "unavailable": answers(503, OVERLOADED, lambda p: p.method == "POST" and len(p.body) < 10_000),
+    "answer_unreadable": answers(200, b"{}", lambda p: b'"stream":false' in p.body),
+    "unexpected": answers(418, b"teapot", lambda p: "sk-doctor-" in p.headers.get("x-api-key", "")),
     "redirect": answers(301, b"", lambda _: True, location="https://elsewhere.example/health/live"),
     "iam": answers(403, IAM_PAGE, lambda _: True, server="Google Frontend", content_type="text/html"),
     "other_server": answers(200, b"<html>Welcome</html>", lambda _: True, content_type="text/html"),
@@ -71,6 +79,23 @@ def test_what_only_disturbs_is_a_warning(front: Front, code: str) -> None:
     assert (found.status, found.troubles) == (0, [code])
 
 
+def test_a_front_that_tells_no_time_is_not_judged_by_it(front: Front) -> None:
+    front.tampering = without_head("date")
+
+    found = examine(front.url)
+
+    assert found.troubles == []
+    assert "no time" in found.finding("clock")["text"]
+
+
+def test_an_instance_that_starts_for_the_first_request_is_told(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "COLD_SECONDS", 0.0)
+
+    assert "as when an instance has to start" in examine(front.url).finding("reach")["text"]
+
+
 def test_a_proxy_that_sends_the_whole_answer_at_once_is_found(gateway: Gateway) -> None:
     with FaultProxy(gateway.port) as proxy:
         proxy.faults = Faults(gather=1.5)
@@ -78,6 +103,15 @@ def test_a_proxy_that_sends_the_whole_answer_at_once_is_found(gateway: Gateway) 
         found = examine(proxy.url)
 
     assert (found.status, found.troubles) == (1, ["stream_buffered"])
+
+
+def test_a_stream_that_is_cut_on_its_way_is_named(gateway: Gateway) -> None:
+    with FaultProxy(gateway.port) as proxy:
+        proxy.faults = Faults(cut_after=2500)
+
+        found = examine(proxy.url)
+
+    assert (found.status, found.troubles) == (1, ["stream_cut"])
 
 
 def test_a_slow_line_is_not_taken_for_a_proxy_that_holds_back(gateway: Gateway) -> None:

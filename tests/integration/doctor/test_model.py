@@ -39,6 +39,15 @@ def test_a_server_that_takes_no_tools_is_named(url: str, model: CapableVllm) -> 
     assert (found.status, found.troubles) == (1, ["tools_off"])
 
 
+def test_tools_that_are_refused_for_another_reason_are_told_with_it(url: str, model: CapableVllm) -> None:
+    model.tools_refusal = json.dumps({"error": {"message": "No grammar.", "code": 400}})
+
+    found = examine(url)
+
+    assert (found.status, found.troubles) == (1, ["tools_refused"])
+    assert "No grammar." in found.finding("tools")["text"]
+
+
 @pytest.mark.parametrize("said", [AS_TEXT, '{"name": "read_file", "parameters": {"path": "README.md"}}'])
 def test_a_call_that_comes_as_text_is_named(url: str, model: CapableVllm, said: str) -> None:
     model.deltas = [{"content": piece} for piece in (said[:20], said[20:])]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from app.doctor import place
+from app.doctor import asking, examination, place
 from tests.examined import examine
+from tests.fault_proxy import FaultProxy
 from tests.gateway import Gateway
 from tests.integration.test_clock import Clock
 from tests.local import free_port
@@ -50,6 +51,24 @@ def test_a_port_where_nothing_listens_is_named() -> None:
 
     assert (found.status, found.troubles) == (1, ["refused"])
     assert found.report["requests"] == 1
+
+
+def test_a_host_that_swallows_connections_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "CONNECT_SECONDS", 0.5)
+    with FaultProxy(free_port()) as proxy:
+        proxy.swallow_connects()
+
+        assert examine(proxy.url).troubles == ["unreachable"]
+
+
+def test_a_deployment_that_is_slow_throughout_is_left_in_time(
+    monkeypatch: pytest.MonkeyPatch, gateway: Gateway
+) -> None:
+    monkeypatch.setattr(examination, "MOST_SECONDS", 0.3)
+    with FaultProxy(gateway.port) as proxy:
+        found = examine(proxy.url, "--wait", "0")
+
+    assert (found.status, found.troubles) == (1, ["too_slow"])
 
 
 def test_a_name_that_nobody_knows_is_named() -> None:
