@@ -20,12 +20,14 @@ ARGUMENTS = {"index": 0, "function": {"arguments": '{"path": "README.md"}'}}
 class CapableVllm(FakeVllm):
     """A stand-in that counts as a model would, and calls a tool when it is given one.
 
-    `deltas` is what it says to a request with tools, `text` what it says otherwise, instead of words.
+    `deltas` is what it says to a request with tools, `forced` to one that makes it call one, `text` what it
+    says otherwise, instead of words.
     """
 
     def __init__(self) -> None:
         super().__init__(events=40, interval=0.01)
         self.deltas: list[dict[str, Any]] = [{"tool_calls": [TOOL_CALL]}, {"tool_calls": [ARGUMENTS]}]
+        self.forced = self.deltas
         self.text = ""
         self.tools_refusal: str | None = None
 
@@ -35,7 +37,8 @@ class CapableVllm(FakeVllm):
         if "tools" in asked and self.tools_refusal is not None:
             script.status, script.body = 400, self.tools_refusal
         elif "tools" in asked:
-            script.raw = [streamed(self.deltas, "tool_calls" if "tool_calls" in self.deltas[0] else "stop")]
+            deltas = self.forced if asked["tool_choice"] == "required" else self.deltas
+            script.raw = [streamed(deltas, "tool_calls" if "tool_calls" in deltas[0] else "stop")]
         elif self.text and asked.get("stream"):
             script.raw = [streamed([{"content": word} for word in self.text.split()], "stop")]
         elif self.text:

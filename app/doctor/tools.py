@@ -53,10 +53,11 @@ def check_tools(deployment: Deployment) -> Finding:
         return _judge_calls(stream)
     if is_call(stream.text):
         return trouble("tools_as_text")
-    reply, stream = _ask(deployment, "required")
-    if reply.status == 200 and not stream.calls and is_call(stream.text):
-        return trouble("tools_as_text")
-    return trouble("tools_not_called")
+    _, forced = _ask(deployment, "required")
+    if not forced.calls:
+        return trouble("tools_as_text" if is_call(forced.text) else "tools_unproven")
+    found = _judge_calls(forced)
+    return found if found.code else trouble("tools_not_called")
 
 
 def _ask(deployment: Deployment, choice: str) -> tuple[Reply, ChatStream]:

@@ -17,7 +17,7 @@ def test_the_real_deployment_has_no_fault(served: Served) -> None:
     report = json.loads(ended.stdout)
     warnings = {found["code"] for found in report["findings"] if found["verdict"] == "warning"}
     assert (ended.returncode, report["model"]) == (0, MODEL), report
-    assert warnings <= {"window_small", "tools_not_called"}, report
+    assert warnings <= {"window_small", "tools_not_called", "tools_unproven"}, report
     assert report["seconds"] < 60
     assert report["tokens"] < 1000
     assert served.key not in ended.stdout + ended.stderr

@@ -85,8 +85,12 @@ ANSWERS = {
         "Set TOOL_CALL_PARSER (vLLM's --tool-call-parser) to the one of this model's family.",
     ),
     "tools_not_called": warning(
-        "The deployment takes tools, but the model called none by itself.",
+        "The model called no tool by itself; when it had to, the call came as one.",
         "Choose a model that is made for tools, since OpenCode can do nothing without.",
+    ),
+    "tools_unproven": warning(
+        "The model called no tool, and made no call of use when it had to.",
+        "Choose a model that is made for tools, and ask again: whether calls come as calls is not known yet.",
     ),
     "body_refused": fault(
         "A request body of {megabytes} MB is refused with status {status}.",

@@ -51,6 +51,7 @@ def test_tools_that_are_refused_for_another_reason_are_told_with_it(url: str, mo
 @pytest.mark.parametrize("said", [AS_TEXT, '{"name": "read_file", "parameters": {"path": "README.md"}}'])
 def test_a_call_that_comes_as_text_is_named(url: str, model: CapableVllm, said: str) -> None:
     model.deltas = [{"content": piece} for piece in (said[:20], said[20:])]
+    model.forced = [{"content": "Well."}]
 
     found = examine(url)
 
@@ -65,10 +66,18 @@ def test_a_call_without_its_name_is_named(url: str, model: CapableVllm) -> None:
 
 def test_a_model_that_only_talks_of_tools_is_no_fault_of_the_deployment(url: str, model: CapableVllm) -> None:
     model.deltas = [{"content": 'I would use read_file, as in {"name": "read_file"}.'}]
+    assert examine(url).troubles == ["tools_not_called"]
 
+    model.forced = model.deltas
     found = examine(url)
 
-    assert (found.status, found.troubles) == (0, ["tools_not_called"])
+    assert (found.status, found.troubles) == (0, ["tools_unproven"])
+
+
+def test_a_call_that_comes_as_text_only_when_it_must_is_named(url: str, model: CapableVllm) -> None:
+    model.deltas, model.forced = [{"content": "Well."}], [{"content": AS_TEXT}]
+
+    assert examine(url).troubles == ["tools_as_text"]
 
 
 @pytest.mark.parametrize("said", ["<think>\nThe word is", "The user wants a word.\n</think>\n\nready"])
