@@ -86,6 +86,7 @@ class Client:
         self.url = url
         self._tell = tell
         self.asked = 0
+        self.request_id = ""  # of the last answer that had one
         self._headers = {"User-Agent": "vllm-gateway-doctor", "Accept": "*/*", **headers}
         self._session = requests.Session()
         self._session.headers.clear()
@@ -111,6 +112,7 @@ class Client:
             reply.failure = TimeoutError()
         if not reply.head_at:
             raise Stopped(self._explain(reply.failure or TimeoutError(), question.seconds))
+        self.request_id = reply.headers.get("x-request-id", self.request_id)
         return reply
 
     def _wait(self, thread: threading.Thread, since: float, seconds: float) -> None:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.doctor import answers, credentials, model, place, routes, streams, tools
+from app.doctor.catalogue.trouble import READ_LOG
 from app.doctor.deployment import Deployment
 from app.doctor.finding import Finding, Stopped, Verdict, skipped, trouble
 
@@ -66,7 +67,11 @@ def examine(deployment: Deployment) -> Iterator[tuple[str, Finding]]:
 
 
 def _run(check: Check, deployment: Deployment) -> Finding:
+    deployment.client.request_id = ""
     try:
-        return check.run(deployment)
+        found = check.run(deployment)
     except Stopped as stopped:
-        return stopped.finding
+        found = stopped.finding
+    if found.fix != READ_LOG:
+        return found
+    return replace(found, request_id=deployment.quote(deployment.client.request_id))

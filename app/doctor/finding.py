@@ -24,6 +24,7 @@ class Finding:
     text: str
     code: str = ""
     fix: str = ""
+    request_id: str = ""  # where the fix is to look for it
 
 
 class Stopped(Exception):

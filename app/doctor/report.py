@@ -33,6 +33,8 @@ class Report:
         click.echo(f"{verdict}{name:<12} {finding.text}")
         if finding.fix:
             click.echo(f"{INDENT}{finding.fix}")
+        if finding.request_id:
+            click.echo(f"{INDENT}X-Request-Id: {finding.request_id}")
 
     def end(self, deployment: Deployment, seconds: float) -> None:
         """Say how it ends, and what it has cost."""
@@ -65,6 +67,7 @@ class Report:
                     "code": found.code,
                     "text": found.text,
                     "fix": found.fix,
+                    "request_id": found.request_id,
                 }
                 for name, found in self._findings
             ],

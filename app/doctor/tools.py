@@ -10,7 +10,7 @@ from app.doctor.deployment import Deployment
 from app.doctor.finding import Finding, fine, trouble
 from app.doctor.reading import dig_text, error_of, read_json
 
-TOKENS = 192
+TOKENS = {"auto": 160, "required": 96}  # what must be a call needs fewer words
 NAME = "read_file"
 TOOL = {
     "type": "function",
@@ -65,7 +65,7 @@ def _ask(deployment: Deployment, choice: str) -> tuple[Reply, ChatStream]:
         "messages": MESSAGES,
         "tools": [TOOL],
         "tool_choice": choice,
-        "max_tokens": TOKENS,
+        "max_tokens": TOKENS[choice],
     }
     stream_options = {"include_usage": True}
     reply = deployment.post(deployment.chat(stream=True, stream_options=stream_options, **wish))

@@ -30,4 +30,4 @@ def warning(what: str, fix: str) -> Trouble:
     return Trouble(Level.WARNING, what, fix)
 
 
-READ_LOG = "Look for the request's X-Request-Id in the gateway's log, and at vLLM's log of that time."
+READ_LOG = "Look for the X-Request-Id in the gateway's log, and at vLLM's log of that time."

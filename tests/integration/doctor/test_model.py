@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.examined import CapableVllm, examine, listed
+from tests.gateway import Gateway
 
 
 def test_the_window_is_measured_by_what_opencode_sends(url: str, model: CapableVllm) -> None:
@@ -89,10 +90,13 @@ def test_thinking_in_the_answer_is_named(url: str, model: CapableVllm, said: str
     assert (found.status, found.troubles) == (1, ["think_in_text"])
 
 
-def test_a_model_server_that_dies_in_its_answer_is_named(url: str, model: CapableVllm) -> None:
+def test_a_model_server_that_dies_in_its_answer_is_named(
+    url: str, model: CapableVllm, gateway: Gateway
+) -> None:
     model.defaults = {"events": 20, "finish_reason": None}
 
     found = examine(url)
 
     assert (found.status, found.troubles) == (1, ["stream_error"])
     assert "upstream connection was lost" in found.finding("stream")["text"]
+    assert gateway.log_line(request_id=found.finding("stream")["request_id"])["outcome"] == "upstream_lost"
