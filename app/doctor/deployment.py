@@ -106,8 +106,7 @@ class Deployment:
         """Why this is not the answer that was expected, with the server's own words."""
         if 300 <= reply.status < 400:
             return explain(reply, self.quote(reply.headers.get("location", "").split("?")[0]))
-        code, message = error_of(reply)
-        return explain(reply, self.quote(code if reply.status >= 500 else message))
+        return explain(reply, self.quote(error_of(reply)[1]))
 
     def expect_json(self, reply: Reply) -> Any:
         """The JSON of a good answer. Raises Stopped for any other."""

@@ -57,7 +57,10 @@ def dig_text(value: Any, *path: str | int) -> str:
 
 
 def error_of(reply: Reply) -> tuple[str, str]:
-    """The code and the message of an error in OpenAI's shape; empty texts where it has another."""
+    """The code and the message of an error in OpenAI's shape; empty texts where it has another.
+
+    vLLM's own codes are numbers, and no codes of the gateway.
+    """
     content = read_json(reply.body)
     return dig_text(content, "error", "code"), dig_text(content, "error", "message")
 
@@ -96,12 +99,12 @@ def explain(reply: Reply, message: str = "") -> Finding:
         ("redirect", 300 <= reply.status < 400),
         ("iam", is_of_iam(reply)),
         (own, bool(own)),
-        ("front_timeout", reply.status in GATEWAY_TIMEOUTS and not code),
-        ("front_alone", reply.status in (502, 503) and not code),
+        ("front_timeout", reply.status in GATEWAY_TIMEOUTS and not message),
+        ("front_alone", reply.status in (502, 503) and not message),
         ("front_refuses", reply.status in (401, 403, 407)),
         ("stalled", is_stalled(reply)),
         ("cut", reply.failure is not None),
-        ("unavailable", bool(code) and reply.status >= 500),
+        ("unavailable", bool(message) and reply.status >= 500),
         ("request_refused", bool(message) and reply.status >= 400),
     )
     found = next((name for name, holds in cases if holds), "unexpected")

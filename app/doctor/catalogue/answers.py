@@ -3,7 +3,7 @@
 from app.doctor.catalogue.trouble import READ_LOG, fault, warning
 
 ANSWERS = {
-    "unavailable": fault("The gateway is not able to serve just now ({message}).", READ_LOG),
+    "unavailable": fault("The request could not be served: {message}", READ_LOG),
     "request_refused": fault("The request was refused: {message}", READ_LOG),
     "unexpected": fault("The answer is of no use (status {status}, {kind}).", READ_LOG),
     "no_models": fault(

@@ -22,7 +22,7 @@ IAM_PAGE = b"""<html><head><title>403 Forbidden</title></head><body><h1>Error: F
 <h2>Your client does not have permission to get URL <code>/</code> from this server.</h2></body></html>"""
 METRICS = b'# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name="m"} 0.0\n'
 WHOLE = b'{"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}'
-OVERLOADED = b'{"error": {"message": "Too much.", "code": "overloaded"}}'
+OVERLOADED = b'{"error": {"message": "Please try again later.", "code": 503}}'  # as vLLM says it
 IN_FRONT = {
     "front_refuses": answers(401, b"<html>Log in</html>", lambda _: True, content_type="text/html"),
     "keys_not_loaded": answers(503, b'{"phase": "keys_unavailable"}', lambda p: p.path == "/health/ready"),
