@@ -16,6 +16,7 @@ from app.application import Application, RelayedResponse
 from app.commands import write_opencode_config
 from app.cors import Cors
 from app.current import this_g, this_request
+from app.doctor.command import doctor
 from app.error_body import render_error
 from app.errors import GatewayError, MethodNotAllowed, RouteNotFound
 from app.gpu_time import GpuTime
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     app.cli.add_command(write_opencode_config)
     app.cli.add_command(key_commands)
     app.cli.add_command(show_usage)
+    app.cli.add_command(doctor)
     return app
 
 
