@@ -7,7 +7,6 @@ from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
 from app.application import Application, RelayedResponse
-from app.commands import write_opencode_config
 from app.current import this_g, this_request
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
@@ -20,6 +19,7 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.load import Load
 from app.monitor import Monitor
+from app.opencode.commands import write_opencode_config, write_wellknown
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         app.register_blueprint(blueprint)
     _register_answers(app)
     app.cli.add_command(write_opencode_config)
+    app.cli.add_command(write_wellknown)
     app.cli.add_command(key_commands)
     return app
 
