@@ -1,5 +1,6 @@
 """Ask a running gateway which models it has, as a client does; wait while it starts."""
 
+import re
 import time
 from typing import Any
 
@@ -14,6 +15,7 @@ ASK_SECONDS = (5.0, 60.0)  # to connect, to answer: a gateway holds requests whi
 LONGEST_PAUSE = 59
 USUAL_PAUSE = 5
 LONGEST_REASON = 500  # characters
+SECONDS = re.compile(r"[0-9]{1,9}")
 TIMED_OUT = "it does not answer."
 
 
@@ -46,17 +48,19 @@ def tell(sentence: str) -> None:
 
 
 def _credentials(gateway: Gateway, *, iam: bool) -> dict[str, str]:
-    key = client_key(gateway.key_variable)
-    if not key:
-        raise click.ClickException(f"Set {gateway.key_variable} to an API key of {gateway.url}.")
-    if not iam:
-        return {"X-API-Key": key}
-    token = client_key(gateway.token_variable)
-    if not token:
-        raise click.ClickException(
-            f"Set {gateway.token_variable} to an ID token: gcloud auth print-identity-token."
-        )
-    return {"X-API-Key": key, "X-Serverless-Authorization": f"Bearer {token}"}
+    headers = {"X-API-Key": _secret(gateway.key_variable, f"an API key of {gateway.url}")}
+    if iam:
+        token = _secret(gateway.token_variable, "an ID token: gcloud auth print-identity-token")
+        headers["X-Serverless-Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _secret(variable: str, meaning: str) -> str:
+    value = client_key(variable)
+    if not (value and value.isascii() and value.isprintable()):
+        wrong = "holds what no key can be; set it" if value else "is not set; set it"
+        raise click.ClickException(f"{variable} {wrong} to {meaning}.")
+    return value
 
 
 def _ask_until_ready(gateway: Gateway, headers: dict[str, str], wait_seconds: float) -> requests.Response:
@@ -86,7 +90,7 @@ def _ask(url: str, headers: dict[str, str]) -> requests.Response | None:
 
 def _pause(response: requests.Response) -> int:
     told = response.headers["Retry-After"]
-    return min(LONGEST_PAUSE, max(1, int(told))) if told.isascii() and told.isdigit() else USUAL_PAUSE
+    return min(LONGEST_PAUSE, max(1, int(told))) if SECONDS.fullmatch(told) else USUAL_PAUSE
 
 
 def _cards(response: requests.Response, gateway: Gateway) -> list[dict[str, Any]]:

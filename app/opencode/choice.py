@@ -51,25 +51,22 @@ def fit(gateways: Sequence[Gateway], wished: str, must_fit: Sequence[str]) -> tu
         if models := [m for m in gateway.models if m not in too_small]:
             kept.append(replace(gateway, models=models))
             _tell_tight(models, variant)
+    if variant == "slim":
+        tell("Some of OpenCode's tools are switched off to make room in the window.")
     return kept, variant
 
 
 def _tell_too_small(model: Model, variant: str, *, is_final: bool) -> None:
-    slim_helps = variant == "full" and model.window >= SMALLEST["slim"]
-    reason = (
-        f"{model.id} has a window of {model.window} tokens, too small for OpenCode"
-        f"{chr(39) + 's full prompt: try --variant slim' if slim_helps else ''}"
-    )
+    would_fit = " (--variant slim would fit)" if model.window >= SMALLEST["slim"] else ""
+    reason = f"{model.id} has a window of {model.window} tokens, too small for OpenCode{would_fit}"
     if is_final:
         raise click.ClickException(
             f"{reason}: set MAX_MODEL_LEN to {SMALLEST[variant]} or more, better {ROOMY_WINDOW}."
         )
-    tell(f"{reason}. It is left out.")
+    tell(f"{reason}; it is left out.")
 
 
 def _tell_tight(models: Sequence[Model], variant: str) -> None:
-    if variant == "slim":
-        tell("Some of OpenCode's tools are switched off to make room in the window.")
     for model in models:
         if model.window < (FULL_WINDOW if variant == "slim" else ROOMY_WINDOW):
             tell(

@@ -33,9 +33,9 @@ def read_gateways(
 ) -> list[Gateway]:
     """`URL` or `NAME=URL` for each; without a name the second one is `vllm-gateway-2`, and so on."""
     gateways = [_gateway(text, number) for number, text in enumerate(given, 1)]
-    names = [gateway.provider for gateway in gateways]
-    if len(set(names)) != len(names):
-        raise click.BadParameter("two gateways have the same name.")
+    for names in ([each.provider for each in gateways], [each.key_variable for each in gateways]):
+        if len(set(names)) != len(names):
+            raise click.BadParameter(f"two gateways would both have {max(names, key=names.count)}.")
     return gateways
 
 

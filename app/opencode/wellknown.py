@@ -7,11 +7,13 @@ from typing import Any
 from app.opencode.config import KEY_VARIABLE
 
 # OpenCode runs one of these on the user's machine, with stdin closed, and takes what it prints for the key.
-# Each refuses what would break the configuration, into which the key is put as it is, and with it every start.
+# Each refuses what would break the configuration, into which the key is put as it is, and so every start.
 ASK_IN_SHELL = """\
+LC_ALL=C
 k=${VLLM_API_KEY:-}
 if [ -z "$k" ]; then
-  exec 3<>/dev/tty || exit 1
+  (: </dev/tty) 2>/dev/null || { echo 'Set VLLM_API_KEY, or log in from a terminal.' >&2; exit 1; }
+  exec 3<>/dev/tty
   trap 'stty echo <&3' EXIT
   trap 'exit 1' INT TERM HUP
   stty -echo <&3
