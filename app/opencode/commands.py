@@ -1,7 +1,7 @@
 """The two commands: `flask --app wsgi opencode-config …` and `flask --app wsgi opencode-wellknown …`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def write_wellknown(output: Path, *, force: bool, **given: Any) -> None:  # fmt:
     Reads an API key from VLLM_API_KEY to ask the gateways for their models; the files hold none. A login
     stores one key, so it has to be valid at each of the gateways.
     """
-    paths = {output / path for path in site({})}
+    paths = [output / path for path in site({})]
     _check_free(paths, force=force)
     given["gateways"] = [replace(each, key_variable=KEY_VARIABLE) for each in given["gateways"]]
     config = read_config(given)
@@ -78,7 +78,7 @@ def write_wellknown(output: Path, *, force: bool, **given: Any) -> None:  # fmt:
     tell(HOSTING)
 
 
-def _check_free(paths: Any, *, force: bool) -> None:
+def _check_free(paths: Sequence[Path], *, force: bool) -> None:
     for path in paths:
         if path.exists() and not force:
             raise click.ClickException(f"{path} exists; --force writes over it, --output names another.")

@@ -8,7 +8,7 @@ from typing import Any
 PROVIDER = "vllm-gateway"
 FORBIDDEN_PROVIDERS = ("openai", "opencode")  # ids that begin so get other rules and headers there
 KEY_VARIABLE = "VLLM_API_KEY"
-TOKEN_VARIABLE = "GOOGLE_ID_TOKEN"  # noqa: S105  a name, not a token
+TOKEN_VARIABLE = "GATEWAY_IDENTITY_TOKEN"  # noqa: S105  a name, not a token
 MOST_OUTPUT = 32_000  # OpenCode asks for no more, whatever the limit
 # Its first request takes about 7,600 tokens before any code, 3,400 with the slim variant. A window that
 # cannot hold it beside a quarter for the answer makes OpenCode compact and ask again without end.

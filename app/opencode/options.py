@@ -119,7 +119,7 @@ OPTIONS = (
                  help="Dollars for a million tokens, for OpenCode to add up."),
     click.option("--context", type=click.IntRange(1), help="The window, where the upstream tells none."),
     click.option("--iam", is_flag=True,
-                 help="Send the ID token of GOOGLE_ID_TOKEN, for Cloud Run's own access control."),
+                 help="Send the ID token of GATEWAY_IDENTITY_TOKEN, for Cloud Run's own access control."),
     click.option("--wait", type=click.FloatRange(0), default=300, show_default=True,
                  help="Seconds to wait for a gateway whose model is loading."),
 )  # fmt: skip

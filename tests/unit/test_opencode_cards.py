@@ -32,8 +32,8 @@ def test_cloud_runs_access_control_gets_its_token(write: Written) -> None:
     match = [responses.matchers.header_matcher(headers)]
     write.answer(match=match, **models(CARD))
 
-    assert "GOOGLE_ID_TOKEN is not set" in write("--iam").output
-    assert write("--iam", GOOGLE_ID_TOKEN="eyJ.a.b").exit_code == 0
+    assert "GATEWAY_IDENTITY_TOKEN is not set" in write("--iam").output
+    assert write("--iam", GATEWAY_IDENTITY_TOKEN="eyJ.a.b").exit_code == 0
     assert "eyJ" not in write.place.read_text()
 
 

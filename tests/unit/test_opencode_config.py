@@ -109,7 +109,7 @@ def test_an_id_token_stands_beside_the_key() -> None:
 
     assert options["headers"] == {
         "X-API-Key": "{env:VLLM_API_KEY}",
-        "X-Serverless-Authorization": "Bearer {env:GOOGLE_ID_TOKEN}",
+        "X-Serverless-Authorization": "Bearer {env:GATEWAY_IDENTITY_TOKEN}",
     }
     assert options["apiKey"] == "{env:VLLM_API_KEY}"
 

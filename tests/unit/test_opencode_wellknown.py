@@ -68,7 +68,7 @@ def test_files_that_are_there_are_kept(publish: Written) -> None:
     publish.answer(**models(CARD))
     publish()
 
-    assert "opencode.json exists; --force writes over it" in publish().output
+    assert ".well-known/opencode exists; --force writes over it" in publish().output
     assert publish("--force", "--model", MODEL).exit_code == 0
 
 
