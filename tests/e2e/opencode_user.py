@@ -95,9 +95,9 @@ def seen(process: "subprocess.Popen[str]") -> tuple[int, str]:
 class Stage:
     """A gateway in front of a scripted upstream with one model, which says its name when it is asked."""
 
-    def __init__(self, folder: Path, model: str, window: int, key: str = KEY) -> None:
+    def __init__(self, folder: Path, model: str, window: int, **keys: Any) -> None:
         folder.mkdir(exist_ok=True)
-        (folder / "keys.json").write_text(json.dumps({"my-laptop": key}))
+        (folder / "keys.json").write_text(json.dumps(keys or {"my-laptop": KEY}))
         self.model, self._upstream = model, FakeVllmThread()
         self.fake = self._upstream.fake
         card = {"id": model, "object": "model", "max_model_len": window}
