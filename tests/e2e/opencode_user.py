@@ -108,7 +108,7 @@ class Stage:
         self._upstream.__enter__()
         self.gateway = Gateway(self._folder, self._upstream.url).__enter__()
         self.gateway.wait_ready()
-        self.url = f"http://127.0.0.1:{self.gateway.port}"
+        self.url, self.upstream_url = f"http://127.0.0.1:{self.gateway.port}", self._upstream.url
         return self
 
     def __exit__(self, *_exc: object) -> None:
