@@ -13,7 +13,7 @@ from tests.opencode_command import CARD, MODEL, Written, models
 @pytest.mark.parametrize("url", [
     "gateway.example", "ftp://gateway.example", "https://", "https://me:secret@gateway.example", "https://g:x",
     "https://g/?key=1", "https://g/#a", "openai-like=https://g", "opencode=https://g", "Big=https://g",
-    "https://{env:HOME}", "https://[",
+    "https://g/{env:HOME}", "https://[",
 ])  # fmt: skip
 def test_an_address_that_is_none_is_refused(write: Written, url: str) -> None:
     result = write("--url", url)

@@ -108,6 +108,11 @@ def test_what_would_break_the_configuration_is_no_key(around: str, character: st
     assert b"That is no API key." in ended.stderr
 
 
+def test_a_range_of_characters_means_bytes() -> None:
+    """In other locales, which this machine need not have, `[!-~]` follows the order of a dictionary."""
+    assert COMMANDS[""][-1].startswith("LC_ALL=C\n")
+
+
 def test_without_a_terminal_and_a_key_the_login_fails() -> None:
     ended = ask("")
 
