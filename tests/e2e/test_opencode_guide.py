@@ -174,11 +174,15 @@ def test_a_file_is_read_as_the_guide_says(guide: Guide, tmp_path: Path, block: B
     assert body["messages"][0]["content"].startswith(agent.get("prompt", ""))
 
 
-def test_the_key_shows_where_the_guide_says(guide: Guide, tmp_path: Path) -> None:
+def test_the_merged_configuration_does_not_show_the_key(guide: Guide, tmp_path: Path) -> None:
     user = User(tmp_path, VLLM_API_KEY=KEY)
     user.write_config(json.loads(guide.here(FILES[0].text)))
 
-    assert KEY in user.opencode("debug", "config")[1]
+    _, shown = user.opencode("debug", "config")
+
+    assert f"{guide.stages[0].url}/v1" in shown
+    assert '"apiKey": "***"' in shown
+    assert KEY not in shown
 
 
 def test_the_options_are_written_where_the_guide_says(guide: Guide, printed: dict[int, str]) -> None:
