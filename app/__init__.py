@@ -13,7 +13,6 @@ from app.accounts.place import parse_place
 from app.accounts.reader import UsageReader
 from app.accounts.tally import Tally
 from app.application import Application, RelayedResponse
-from app.commands import write_opencode_config
 from app.cors import Cors
 from app.current import this_g, this_request
 from app.doctor.command import doctor
@@ -31,6 +30,7 @@ from app.ledger import Ledger
 from app.load import Load
 from app.metrics import views as metrics
 from app.monitor import Monitor
+from app.opencode.commands import write_opencode_config, write_wellknown
 from app.origins import parse_origins
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     if settings.otel_exporter_otlp_endpoint is not None:
         _trace(app)
     app.cli.add_command(write_opencode_config)
+    app.cli.add_command(write_wellknown)
     app.cli.add_command(key_commands)
     app.cli.add_command(show_usage)
     app.cli.add_command(doctor)

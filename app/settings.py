@@ -162,9 +162,9 @@ def server_settings() -> Settings:
     return settings
 
 
-def client_key() -> str:
+def client_key(variable: str = "VLLM_API_KEY") -> str:
     """The key that a command sends to a gateway, as OpenCode does; an empty text when there is none."""
-    return os.environ.get("VLLM_API_KEY", "").strip()
+    return os.environ.get(variable, "").strip()
 
 
 def admin_key() -> str:
