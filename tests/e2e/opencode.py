@@ -14,8 +14,10 @@ OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode
 SECONDS = 180
 
 
-def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the events of one run."""
+def run_opencode(
+    folder: Path, prompt: str, key: str, *options: str, seconds: float = SECONDS
+) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the events of one run; `--continue` among the options goes on with the last one."""
     home = folder / "home"
     environ = {
         "PATH": os.environ["PATH"],
@@ -29,12 +31,12 @@ def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[st
         **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
     }
     ended = subprocess.run(
-        [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
+        [OPENCODE, "run", "--format", "json", "--title", "t", *options, prompt],
         cwd=folder,
         env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
     )
     return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
