@@ -1,4 +1,4 @@
-"""A scripted model that OpenCode can work with: it calls tools, has a window, and fails as often as it is told.
+"""A scripted model that OpenCode can work with: it calls tools, has a window, fails as often as it is told.
 
 The script travels in the `options` of the model in opencode.json, which OpenCode puts into each body.
 """
@@ -14,15 +14,16 @@ Asked = dict[str, Any]
 
 # vLLM 0.32: vllm/renderers/params.py
 OVERFLOW = (
-    "This model's maximum context length is {window} tokens. However, your prompt contains {tokens} input tokens, "
-    "which exceeds this limit even without any output tokens. Please reduce the length of the input prompt."
+    "This model's maximum context length is {window} tokens. However, your prompt contains {tokens} input "
+    "tokens, which exceeds this limit even without any output tokens. "
+    "Please reduce the length of the input prompt."
 )
 
 
 class Coder(FakeVllm):
     """Beside the fields of a script, `fake` may hold those of a coder.
 
-    `window`: so many characters of JSON fit, more is refused as vLLM does. `times`: so many requests with tools
+    `window`: so many characters of JSON fit, more is refused as by vLLM. `times`: so many requests with tools
     are answered by the script, later ones well. `calls`: the tool calls to make, one for each request;
     `call_pieces`: in how many events each call's arguments come.
     """
@@ -36,6 +37,8 @@ class Coder(FakeVllm):
         wanted = dict(asked.get("fake", {}))
         window, times = wanted.pop("window", None), wanted.pop("times", None)
         calls, pieces = wanted.pop("calls", []), wanted.pop("call_pieces", 1)
+        if "messages" not in asked:  # the gateway's own question whether tokens can be had
+            return Script()
         has_tools = bool(asked.get("tools"))
         self.asked_with_tools[asked["model"]] += has_tools
         size = len(json.dumps(asked))
@@ -72,7 +75,11 @@ def tool_call(asked: Asked, call: dict[str, Any], number: int, pieces: int) -> l
     choices: list[dict[str, Any]] = [{"index": 0, "delta": d, "finish_reason": None} for d in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
     usage = {"prompt_tokens": 100 + number, "completion_tokens": 10, "total_tokens": 110 + number}
-    contents = [*({**base, "choices": [c]} for c in choices), {**base, "choices": [], "usage": usage}, "[DONE]"]
+    contents = [
+        *({**base, "choices": [c]} for c in choices),
+        {**base, "choices": [], "usage": usage},
+        "[DONE]",
+    ]
     events = [data_event(content, Script()).decode() for content in contents]
     head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     return [head, *(f"{len(event.encode()):x}\r\n{event}\r\n" for event in events), "0\r\n\r\n"]
