@@ -86,5 +86,5 @@ def tool_call(asked: Asked, call: dict[str, Any], number: int, pieces: int) -> l
 
 
 def posts(coder: FakeVllm) -> list[Received]:
-    """What OpenCode has asked for, less the token that the gateway itself may ask for."""
-    return [each for each in coder.received if each.method == "POST" and each.request_id]
+    """What OpenCode has asked for."""
+    return [each for each in coder.received if each.target == "/v1/chat/completions"]

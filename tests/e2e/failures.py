@@ -34,6 +34,8 @@ class Failure:
     OpenCode sends, `fake` the script of the upstream (tests/e2e/coder.py), `asks` what opencode.json adds to
     each body, `settings` those of the gateway, `key` OpenCode's, `route` what follows the address, `scopes`
     the key's, `situation` what else must be so (tests/e2e/situations.py), `reason` why the last step ended.
+    `event` is what the error event of a broken stream says: OpenCode shows it, in its JSON, where it does not
+    see the cut before it, and gives up at once where it `may_end` with it.
     """
 
     shows: str
@@ -46,6 +48,8 @@ class Failure:
     asks: dict[str, Any] = field(default_factory=dict)
     situation: str = "usual"
     reason: str = "stop"
+    event: str = ""
+    may_end: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -65,7 +69,9 @@ FINAL = {
         "This API key lacks the scope inference.", 1, scopes=("admin",)
     ),
     "a `baseURL` without `/v1`": Failure("This route does not exist.", 1, route=""),
-    "a field that the gateway refuses": Failure("", 1, asks={"n": 100}),
+    "a field that the gateway refuses": Failure(
+        "The field n is not a number within the bounds of this gateway.", 1, asks={"n": 100}
+    ),
     "the server knows no tools": Failure(
         '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
         1,
@@ -80,7 +86,12 @@ FINAL = {
         TOO_MANY_BYTES, 5, settings={"MAX_REQUEST_BYTES": 16_384}
     ),
     "the answer takes longer than `REQUEST_DEADLINE_SECONDS`": Failure(
-        LOST, 6, {"interval": 0.5, "events": 60}, {"REQUEST_DEADLINE_SECONDS": 2}
+        LOST,
+        6,
+        {"interval": 0.5, "events": 60},
+        {"REQUEST_DEADLINE_SECONDS": 2},
+        event="The request took too long.",
+        may_end=True,
     ),
 }
 PASSING = {
@@ -100,7 +111,7 @@ PASSING = {
     ),
     "an error event in the stream": once(**FLOW, failure="error_event", fail_after=2),
     "the model is loading": Failure(
-        NOTHING, 2, settings={"STARTUP_HOLD_SECONDS": 1, "MODEL_LOAD_SECONDS": 3}, situation="loading"
+        NOTHING, 2, settings={"STARTUP_HOLD_SECONDS": 5, "MODEL_LOAD_SECONDS": 3}, situation="loading"
     ),
     "the gateway stops in mid-stream, and another one starts": Failure(
         NOTHING, 2, {"interval": 0.5, "events": 60, "times": 1}, {"DRAIN_SECONDS": 1}, situation="restarted"

@@ -7,11 +7,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from app.opencode import opencode_config
 from tests.local import ROOT
 
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode"
 SECONDS = 180
+WINDOW = 32_768  # tokens, as OpenCode is told
+
+
+def write_project(folder: Path, base_url: str, model: str, **options: Any) -> None:
+    """The opencode.json that our command writes, with `options` for the model, which go into each body."""
+    config = opencode_config(base_url.removesuffix("/v1"), model, WINDOW, **options)
+    (provider,) = config["provider"].values()
+    provider["options"]["baseURL"] = base_url
+    (folder / "opencode.json").write_text(json.dumps(config))
 
 
 def run_opencode(

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.opencode import opencode_config
 from tests.e2e.coder import Coder, posts
 from tests.e2e.failures import Failure
-from tests.e2e.opencode import run_opencode
+from tests.e2e.opencode import run_opencode, write_project
 from tests.fake_answers import MODEL
 from tests.fake_vllm import FakeVllmThread
 from tests.gateway import KEY, Gateway, wait_until
@@ -74,8 +73,9 @@ class Scene:
         happening: Future[None] = self._pool.submit(self.change, self)
         project = self.folder / "project"
         project.mkdir()
-        write_config(project, self.gateway.port, self.failure)
-        status, events = run_opencode(project, PROMPT, self.failure.key)
+        failure, address = self.failure, f"http://127.0.0.1:{self.gateway.port}"
+        write_project(project, address + failure.route, MODEL, fake=failure.fake, **failure.asks)
+        status, events = run_opencode(project, PROMPT, failure.key)
         happening.result()
         return self.seen(status, events)
 
@@ -85,15 +85,6 @@ class Scene:
         reasons = [event["part"]["reason"] for event in events if event["type"] == "step_finish"]
         shown = SECONDS.sub("N s", errors[-1]) if errors else ""
         return Seen(status, shown, (reasons or [""])[-1], self.requests_before + len(self.logged()))
-
-
-def write_config(project: Path, port: int, failure: Failure) -> None:
-    """The opencode.json of a project, as our command writes it, with the script in it."""
-    extra: dict[str, Any] = {**failure.asks, **({"fake": failure.fake} if failure.fake else {})}
-    config = opencode_config(f"http://127.0.0.1:{port}", MODEL, 32_768, **extra)
-    (provider,) = config["provider"].values()
-    provider["options"]["baseURL"] = f"http://127.0.0.1:{port}{failure.route}"
-    (project / "opencode.json").write_text(json.dumps(config))
 
 
 # What is so before the gateway starts, and what happens while OpenCode runs.
