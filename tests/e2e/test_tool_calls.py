@@ -1,9 +1,9 @@
 """Tool calls of a real vLLM through the gateway.
 
-SmolLM2-135M is too weak to decide for a tool, so what it may say is guided: by vLLM itself where the client names a
-tool or requires one, and for OpenCode, which always sends `tool_choice: "auto"`, by a regular expression in the
-`options` of the model. The words inside the bounds are the model's own; that the call is parsed, streamed, run and
-answered is what is tested. That a model chooses tools well is not.
+SmolLM2-135M is too weak to decide for a tool, so what it may say is guided: by vLLM itself where the client
+names a tool or requires one, and for OpenCode, which always sends `tool_choice: "auto"`, by a list of answers
+in the `options` of the model. What is tested is that a call is parsed, streamed, run and answered; not that a
+model chooses its tools well.
 """
 
 import json
@@ -85,25 +85,30 @@ def test_the_result_of_a_tool_is_answered(client: openai.OpenAI) -> None:
     assert second.usage.prompt_tokens > first.usage.prompt_tokens
 
 
-CALL = (
-    r'<tool_call>\n\{"name": "write", "arguments": \{"filePath": "notes\.txt", "content": "[A-Za-z ]{1,24}"\}\}\n'
-    r"</tool_call>"
-)
+def write_call(content: str) -> str:
+    """A call in the words that vLLM's parser `hermes` reads."""
+    call = {"name": "write", "arguments": {"filePath": "notes.txt", "content": content}}
+    return f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
-def test_opencode_runs_a_guided_call(tmp_path: Path, served: Served) -> None:
-    """Every answer is guided to be this call, so OpenCode goes on until it takes it for a loop, or its last step."""
+NOTES = ("Buy milk.", "Call the bank.")
+
+
+def test_opencode_runs_a_call_that_a_real_model_makes(tmp_path: Path, served: Served) -> None:
+    """The model may choose between two notes, each time anew, so OpenCode goes on until its last step."""
     project = Project(tmp_path, served)
     config = json.loads(project.file.read_text())
     (provider,) = config["provider"].values()
     (model,) = provider["models"].values()
-    model["options"] |= {"structured_outputs": {"regex": CALL}, "max_tokens": 96}
+    model["options"] |= {"structured_outputs": {"choice": [write_call(note) for note in NOTES]}}
     config["agent"]["build"]["steps"] = 2
     project.file.write_text(json.dumps(config))
 
     _, events = run_opencode(project.folder, "Write a note to notes.txt", served.key)
 
     tools = [event["part"] for event in events if event["type"] == "tool_use"]
-    assert [tool["tool"] for tool in tools][:1] == ["write"], events
-    assert tools[0]["state"]["status"] == "completed"
+    assert tools, events
+    assert {(tool["tool"], tool["state"]["status"]) for tool in tools} == {("write", "completed")}
     assert (project.folder / "notes.txt").read_text() == tools[-1]["state"]["input"]["content"]
+    assert tools[-1]["state"]["input"]["content"] in NOTES
+    assert len(tools) <= 3
