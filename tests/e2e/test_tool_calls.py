@@ -24,6 +24,7 @@ WEATHER: Any = {
     "function": {
         "name": "get_weather",
         "description": "The weather of a city.",
+        "strict": True,  # without it vLLM guides the call, and leaves its arguments to the model
         "parameters": {
             "type": "object",
             "properties": {"city": {"enum": CITIES}, "days": {"enum": [1, 2, 3]}},
@@ -33,6 +34,8 @@ WEATHER: Any = {
     },
 }
 QUESTION: list[Any] = [{"role": "user", "content": "What will the weather be in Paris tomorrow?"}]
+SAME_CALLS = 3  # so many of them OpenCode takes for a loop
+SECONDS = 350.0
 NAMED: Any = {"type": "function", "function": {"name": "get_weather"}}
 
 
@@ -91,24 +94,23 @@ def write_call(content: str) -> str:
     return f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
-NOTES = ("Buy milk.", "Call the bank.")
+NOTE = "Buy milk."
 
 
 def test_opencode_runs_a_call_that_a_real_model_makes(tmp_path: Path, served: Served) -> None:
-    """The model may choose between two notes, each time anew, so OpenCode goes on until its last step."""
+    """The model can say nothing but this call, so OpenCode makes it until it sees that it goes round in circles."""
     project = Project(tmp_path, served)
     config = json.loads(project.file.read_text())
     (provider,) = config["provider"].values()
     (model,) = provider["models"].values()
-    model["options"] |= {"structured_outputs": {"choice": [write_call(note) for note in NOTES]}}
-    config["agent"]["build"]["steps"] = 2
+    model["options"] |= {"structured_outputs": {"choice": [write_call(NOTE)]}}
+    config["permission"] = {"doom_loop": "deny"}
     project.file.write_text(json.dumps(config))
 
-    _, events = run_opencode(project.folder, "Write a note to notes.txt", served.key)
+    _, events = run_opencode(project.folder, "Write a note to notes.txt", served.key, seconds=SECONDS)
 
     tools = [event["part"] for event in events if event["type"] == "tool_use"]
     assert tools, events
-    assert {(tool["tool"], tool["state"]["status"]) for tool in tools} == {("write", "completed")}
-    assert (project.folder / "notes.txt").read_text() == tools[-1]["state"]["input"]["content"]
-    assert tools[-1]["state"]["input"]["content"] in NOTES
-    assert len(tools) <= 3
+    assert (tools[0]["tool"], tools[0]["state"]["status"]) == ("write", "completed")
+    assert (project.folder / "notes.txt").read_text() == NOTE
+    assert len(tools) <= SAME_CALLS
