@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.failures import FAILURES, Failure
 from tests.e2e.situations import Scene, Seen
 
-AT_ONCE, AT_ONCE_WAITING = 2, 8  # starting OpenCode takes both cores; waiting for its retries takes none
+AT_ONCE, AT_ONCE_WAITING = 2, 5  # starting OpenCode takes both cores; waiting for its retries takes none
 
 
 @pytest.fixture(scope="module")

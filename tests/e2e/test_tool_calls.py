@@ -98,7 +98,7 @@ NOTE = "Buy milk."
 
 
 def test_opencode_runs_a_call_that_a_real_model_makes(tmp_path: Path, served: Served) -> None:
-    """The model can say nothing but this call, so OpenCode makes it until it sees that it goes round in circles."""
+    """The model can say nothing but this call, so OpenCode makes it until it takes that for a loop."""
     project = Project(tmp_path, served)
     config = json.loads(project.file.read_text())
     (provider,) = config["provider"].values()
