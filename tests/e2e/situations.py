@@ -20,6 +20,7 @@ from tests.gateway import KEY, Gateway, wait_until
 PROMPT = "What is the capital of France?"
 SECONDS = re.compile(r"\d+ s\b")
 START_SECONDS = 60.0
+RUN_SECONDS = 280.0  # five retries take 62 to 78 of them
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Scene:
         project.mkdir()
         failure, address = self.failure, f"http://127.0.0.1:{self.gateway.port}"
         write_project(project, address + failure.route, MODEL, fake=failure.fake, **failure.asks)
-        status, events = run_opencode(project, PROMPT, failure.key)
+        status, events = run_opencode(project, PROMPT, failure.key, seconds=RUN_SECONDS)
         happening.result()
         return self.seen(status, events)
 
