@@ -109,8 +109,8 @@ class MissingOrInvalidKey(GatewayError):
     message = "API key missing or not valid for this gateway."
 
     def headers(self) -> dict[str, str]:
-        """The challenge that RFC 9110 section 11.6.1 asks for."""
-        return {"WWW-Authenticate": "Bearer"}
+        """The challenge that RFC 9110 section 11.6.1 asks for; and Claude Code would ask for minutes."""
+        return {"WWW-Authenticate": "Bearer", "X-Should-Retry": "false"}
 
 
 class InsufficientScope(GatewayError):
