@@ -117,7 +117,8 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties; its first client finds the keys read."""
     extensions = worker.wsgi.extensions
-    extensions["load"].slot = worker.slot
+    extensions["load"].slot = extensions["gpu_time"].slot = worker.slot
+    extensions["ledger"].use_slot(worker.slot)
     for duty in ("monitor", "key_refresh"):
         gevent.spawn(keep_running, extensions[duty].run)
     extensions["key_refresh"].wait_for_first()

@@ -11,6 +11,7 @@ from app.commands import write_opencode_config
 from app.current import this_g, this_request
 from app.error_body import render_error
 from app.errors import GatewayError, RouteNotFound
+from app.gpu_time import GpuTime
 from app.headers import OURS, id_fields
 from app.hold import Hold
 from app.instance import INSTANCE, Instance
@@ -18,6 +19,7 @@ from app.keys.commands import keys as key_commands
 from app.keys.refresh import KeyRefresh
 from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
+from app.ledger import Ledger
 from app.load import Load
 from app.monitor import Monitor
 from app.request_log import RequestLog
@@ -43,8 +45,10 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     keys = SharedKeys(open_store(settings), instance)
     startup = Startup(settings, instance)
     watch = UpstreamWatch(settings, upstream, instance)
+    gpu_time = GpuTime(instance)
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
+    request_log, ledger = RequestLog(), Ledger(instance)
     app.extensions.update(
         settings=settings,
         instance=instance,
@@ -52,8 +56,11 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         key_refresh=KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
         monitor=Monitor(settings, upstream, watch, startup),
         load=load,
-        request_log=RequestLog(),
-        proxy=proxy.Proxy(settings, upstream, hold, load),
+        gpu_time=gpu_time,
+        request_log=request_log,
+        ledger=ledger,
+        sinks=(request_log, ledger),
+        proxy=proxy.Proxy(settings, upstream, hold, load, gpu_time),
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )

@@ -19,10 +19,15 @@ class Hold:
         self._startup = startup
         self._seconds = seconds
 
-    def wait(self) -> None:
-        """Return once the model has been ready. Raises ModelLoading when that takes too long."""
-        until = time.monotonic() + self._seconds
+    def wait(self) -> float:
+        """Return once the model has been ready; how many seconds that took.
+
+        Raises ModelLoading when it takes too long.
+        """
+        began = time.monotonic()
+        until = began + self._seconds
         while not self._instance.is_ready:
             if time.monotonic() >= until:
                 raise ModelLoading(self._startup.phase, self._startup.seconds_left())
             gevent.sleep(POLL_SECONDS)
+        return time.monotonic() - began

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 
 from gevent import sleep
 
+from app.counts import LATENCY_COLUMNS, USAGE_COLUMNS
 from app.shared_blob import SharedBlob
+from app.shared_table import SharedTable
 
 PAGE_BYTES = 4096
 SLOTS = 1024  # of workers: twice the most that may be configured, since a reload runs old and new ones
-LOAD_BYTES = 2 * 8 * SLOTS
+LOAD_BYTES = 3 * 8 * SLOTS
 KEYS_BYTES = 32 * 1024 * 1024  # one serialised key set
 KEY_REPORT_BYTES = 256 * 1024  # how the last reading went
 KEY_PLACES = 2 * 65_536  # twice the keys that a set may have: those of the set before keep their places
@@ -53,18 +55,30 @@ class Instance:
         "suspected_since",
         "stuck_since",
         "verify_due",
+        "gpu_counted_at",
+        "gpu_share",
+        "gpu_busy",
     )
 
     def __init__(self) -> None:
         view = memoryview(mmap.mmap(-1, PAGE_BYTES + LOAD_BYTES))
         self._words = view[: 8 * len(self.FIELDS)].cast("d")
         load = view[PAGE_BYTES : PAGE_BYTES + LOAD_BYTES].cast("Q")
-        self.requests, self.body_bytes = load[:SLOTS], load[SLOTS:]  # by slot: see load.py
+        self.requests, self.body_bytes = load[:SLOTS], load[SLOTS : 2 * SLOTS]  # by slot: see load.py
+        self.at_upstream = load[2 * SLOTS :]  # by slot: see gpu_time.py
         self._free_slots = list(range(SLOTS))  # a heap; the master's
         self.key_set = SharedBlob(KEYS_BYTES)
         self.key_report = SharedBlob(KEY_REPORT_BYTES)
         # By the place of a key: when it was last used, in seconds since the epoch; 0.0 for never.
         self.key_used = memoryview(mmap.mmap(-1, 8 * KEY_PLACES)).cast("d")
+        # What ledger.py counts: by (route, status, outcome), (route, kind of answer) and (key name, model).
+        self.answers = SharedTable("answers", rows=1024, columns=1, width=3, text_bytes=96 * 1024)
+        self.latencies = SharedTable(
+            "latencies", rows=64, columns=LATENCY_COLUMNS, width=2, text_bytes=8 * 1024
+        )
+        self.usage = SharedTable(
+            "usage", rows=8192, columns=len(USAGE_COLUMNS), width=2, text_bytes=1024 * 1024
+        )
         self._index = {name: position for position, name in enumerate(self.FIELDS)}
         self._lock_file = os.memfd_create("gateway-lock")
         self.set("started_at", time.monotonic())
@@ -105,7 +119,7 @@ class Instance:
 
     def free_slot(self, slot: int) -> None:
         """The worker of this slot has ended, however; only the master calls this."""
-        self.requests[slot] = self.body_bytes[slot] = 0
+        self.requests[slot] = self.body_bytes[slot] = self.at_upstream[slot] = 0
         heapq.heappush(self._free_slots, slot)
 
     @contextmanager

@@ -44,6 +44,9 @@ class RequestRecord(msgspec.Struct):
     status: int = 0
     outcome: str = "complete"
     throttled: str | None = None  # the address that has sent too many wrong keys
+    waited: float = 0.0  # seconds for the request's body and for a model that was loading
+    sent_at: float | None = None  # to the upstream
+    gpu_seconds: float = 0.0  # its share of the instance's time
     bytes_in: int = 0
     bytes_out: int = 0
     first_byte_at: float | None = None
@@ -72,6 +75,7 @@ class RequestRecord(msgspec.Struct):
             "completion_tokens": usage and usage.completion_tokens,
             "cached_tokens": usage and usage.cached_tokens,
             "usage_is_partial": usage and usage.is_partial,
+            "gpu_seconds": round(self.gpu_seconds, 3),
             "first_byte_ms": first_byte and _milliseconds(first_byte - self.started),
             "duration_ms": _milliseconds(time.monotonic() - self.started),
         }

@@ -15,6 +15,7 @@ from app.body import check_declared, edited, parse_body, read_body, usage_wish
 from app.connection import ClientConnection
 from app.current import this_g, this_request
 from app.dialects import choose_inspector
+from app.gpu_time import GpuTime, Stint
 from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
@@ -45,11 +46,14 @@ class Plan:
 class Proxy:
     """Brings one request to the upstream and its answer back."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, hold: Hold, load: Load) -> None:
+    def __init__(
+        self, settings: Settings, upstream: Upstream, hold: Hold, load: Load, gpu_time: GpuTime
+    ) -> None:
         self._settings = settings
         self._upstream = upstream
         self._hold = hold
         self._load = load
+        self._gpu_time = gpu_time
         self._policy = Policy(settings)
 
     def relay(self) -> Response:
@@ -60,10 +64,11 @@ class Proxy:
         length = self._check_declared(current)
         share = connection.keep(self._load.enter())
         stream = current.environ["wsgi.input"]
-        plan = self._plan(found, current, self._read_body(stream, connection, share, length))
+        plan = self._plan(found, current, self._read_body(stream, connection, share, length, record))
         with connection.watched():
-            self._hold.wait()
+            record.waited += self._hold.wait()
             limits = self._limits(record)
+            connection.keep(Stint(self._gpu_time, record))
             with gevent.Timeout(*limits.to_head()):
                 answer = connection.keep(self._upstream.open(plan.call))
                 if answer.is_refusal:
@@ -83,7 +88,12 @@ class Proxy:
         return length
 
     def _read_body(
-        self, stream: Any, connection: ClientConnection, share: Share, length: int | None
+        self,
+        stream: Any,
+        connection: ClientConnection,
+        share: Share,
+        length: int | None,
+        record: RequestRecord,
     ) -> bytes:
         limit = self._settings.max_request_bytes
         if length is None:
@@ -95,8 +105,12 @@ class Proxy:
         if length is not None and connection.has_buffered(length):
             whole: bytes = stream.read(length)  # it came with the head: there is nothing to wait for
             return whole
-        with connection.stoppable():
-            return read_body(stream, length, limit, share.reserve if length is None else None)
+        began = time.monotonic()
+        try:
+            with connection.stoppable():
+                return read_body(stream, length, limit, share.reserve if length is None else None)
+        finally:
+            record.waited += time.monotonic() - began
 
     def _plan(self, found: Any, current: Request, raw: bytes) -> Plan:
         record: RequestRecord = found.record
@@ -121,6 +135,7 @@ class Proxy:
 
     def _limits(self, record: RequestRecord) -> Limits:
         now, settings = time.monotonic(), self._settings
+        record.sent_at = now
         return Limits(
             first_byte_due=now + settings.first_byte_timeout_seconds,
             request_due=record.started + settings.request_deadline_seconds,

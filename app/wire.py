@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from gunicorn import util
 from gunicorn.http import wsgi
@@ -18,7 +18,6 @@ from app.headers import OURS, id_fields
 from app.instance import INSTANCE
 from app.logs import RequestRecord
 from app.relay import GONE, Relay
-from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 
 CLIENT_CLOSED_REQUEST = 499
@@ -66,6 +65,13 @@ def http_date(seconds: int) -> str:
 note_byte = partial(INSTANCE.set, "byte_at")  # the upstream sends: it does not hang
 
 
+class Sink(Protocol):
+    """Where the record of a request goes when it is over."""
+
+    def write(self, record: RequestRecord) -> None:
+        """Take it. Nothing may be raised: the answer has gone out."""
+
+
 class Exchange:
     """One request: from its parsed head to the end of its answer and its line in the log."""
 
@@ -75,11 +81,11 @@ class Exchange:
         environ: dict[str, Any],
         connection: ClientConnection,
         cfg: Any,
-        request_log: RequestLog,
+        sinks: Sequence[Sink],
     ) -> None:
         self._connection = connection
         self._request = request
-        self._log = request_log
+        self._sinks = sinks
         self._record = RequestRecord(peer=environ["REMOTE_ADDR"] or None, method=request.method)
         connection.record = self._record
         if request._expected_100_continue:
@@ -114,7 +120,8 @@ class Exchange:
             self._connection.end_request()
             if self._record.outcome in SILENCES and not INSTANCE.get("suspected_since"):
                 INSTANCE.set("suspected_since", time.monotonic())
-            self._log.write(self._record)
+            for sink in self._sinks:
+                sink.write(self._record)
 
     def _send(self, body: Iterable[bytes]) -> bool:
         if self._connection.is_last or self._connection.has_overflowed:

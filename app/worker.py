@@ -26,7 +26,7 @@ from app.routes import known_path
 from app.settings import Settings
 from app.turns import Turnstile
 from app.unavailable import Draining
-from app.wire import Exchange, send_error
+from app.wire import Exchange, Sink, send_error
 
 HEAD_SECONDS = 10.0
 TICK_SECONDS = 0.2
@@ -85,6 +85,11 @@ class GatewayWorker(GeventWorker):
         application: Any = self.wsgi
         log: RequestLog = application.extensions["request_log"]
         return log
+
+    def _sinks(self) -> tuple[Sink, ...]:
+        application: Any = self.wsgi
+        sinks: tuple[Sink, ...] = application.extensions["sinks"]
+        return sinks
 
     def _listen(self, sock: Any) -> StreamServer:
         sock.setblocking(True)
@@ -193,7 +198,7 @@ class GatewayWorker(GeventWorker):
                     request = next(parser)
             connection.is_crowded = self._crowd.is_crowded
             environ = make_environ(self._environ, request, connection.sock, listener, addr)
-            exchange = Exchange(request, environ, connection, self._fixed, self._log())
+            exchange = Exchange(request, environ, connection, self._fixed, self._sinks())
             return exchange.serve(self.wsgi, last=not self.alive or connection.is_extra)
         except StopIteration:
             return False
@@ -210,4 +215,5 @@ class GatewayWorker(GeventWorker):
         try:
             send_error(connection, refusal.error, record, refusal.target)
         finally:
-            self._log().write(record)
+            for sink in self._sinks():
+                sink.write(record)

@@ -1,0 +1,63 @@
+"""Whose the GPU's time was: each moment is shared alike by the requests that are at the upstream."""
+
+import time
+
+from app.instance import Instance
+from app.logs import RequestRecord
+
+
+class GpuTime:
+    """Follows the instance's time over all of its workers.
+
+    One number in shared memory grows by 1/n for each second in which n requests are at the upstream; what it
+    grows by during a request is that request's share. Two workers that write it within the same microseconds
+    may count that one interval twice or not at all: no lock is worth it.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self.slot = 0
+        self._instance = instance
+
+    def enter(self) -> float:
+        """One more request is at the upstream. Returns what `leave` needs."""
+        share = self._advance()
+        self._instance.at_upstream[self.slot] += 1
+        return share
+
+    def leave(self, entered: float) -> float:
+        """It is there no more. Returns its share of the time since, in seconds."""
+        share = self._advance()
+        self._instance.at_upstream[self.slot] -= 1
+        return share - entered
+
+    def busy_seconds(self) -> float:
+        """In how many seconds so far there was any request at the upstream."""
+        self._advance()
+        return self._instance.get("gpu_busy")
+
+    def _advance(self) -> float:
+        instance, now = self._instance, time.monotonic()
+        passed = now - instance.get("gpu_counted_at")
+        instance.set("gpu_counted_at", now)
+        running = sum(instance.at_upstream[: instance.slots_used])
+        share = instance.get("gpu_share")
+        if running:
+            share += passed / running
+            instance.set("gpu_share", share)
+            instance.set("gpu_busy", instance.get("gpu_busy") + passed)
+        return share
+
+
+class Stint:
+    """One request's time at the upstream; its share is in the record once it is closed."""
+
+    def __init__(self, gpu_time: GpuTime, record: RequestRecord) -> None:
+        self._gpu_time = gpu_time
+        self._record = record
+        self._entered: float | None = gpu_time.enter()
+
+    def close(self) -> None:
+        """The upstream has done with the request, or the request with the upstream."""
+        if self._entered is not None:
+            self._record.gpu_seconds = self._gpu_time.leave(self._entered)
+            self._entered = None
