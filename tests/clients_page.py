@@ -1,7 +1,6 @@
 """docs/clients.md, run as a person runs it: the blocks of a section in order, in a home of their own."""
 
 import os
-import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tests.client import KEY
 from tests.doc_blocks import Block, read_blocks
+from tests.e2e.opencode import MACHINE
 from tests.fake_answers import MODEL
 from tests.fake_caller import FakeCaller
 from tests.fake_vllm import FakeVllmThread
@@ -20,11 +20,10 @@ PAGE = "docs/clients.md"
 FIRST = "Other clients"  # the heading whose blocks stand before all others
 BY_HAND = {"Open WebUI"}
 NODE_MODULES = ROOT / "tests/e2e/node_modules"
-MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 # npm runs no scripts of packages here, so the program is where its own package has it.
 CLAUDE = NODE_MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}" / "claude"
 PROGRAMS = {"python": ("python", "py"), "js": ("node", "mjs")}  # what runs a block, and its file's ending
-SECONDS = 60
+SECONDS = 120
 # That nobody is asked for anything, and nothing beyond this machine is.
 UNATTENDED = {
     "TERM": "dumb",

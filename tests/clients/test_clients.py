@@ -12,7 +12,7 @@ from launch.environments import AIDER, CLIENTS, DEV, Environment
 from tests.clients_page import Reader, gateway_of_callers, words_for_a_wrong_key
 from tests.fake_answers import MODEL
 from tests.fake_caller import FakeCaller
-from tests.gateway import Gateway
+from tests.gateway import Gateway, wait_until
 
 pytestmark = pytest.mark.timeout(300)  # where `make` has not installed them before
 
@@ -83,12 +83,17 @@ def test_an_agent_writes_a_file(callers: tuple[Gateway, FakeCaller], tmp_path: P
     assert file.read_text().strip() == "Hello there"
 
 
-def test_claude_code_keeps_to_the_limits_that_it_is_told(
+def test_claude_code_keeps_to_the_limits_that_it_is_told_and_asks_for_nothing_else(
     callers: tuple[Gateway, FakeCaller], tmp_path: Path
 ) -> None:
     reader = open_page(callers, tmp_path, DEV)
+    gateway, line = callers[0], {"logger": "gateway.request"}
+    before = len(gateway.log_lines(**line))
 
     ended = reader.follow("Claude Code")
 
     assert "context window of" not in ended.output
     assert {body["max_tokens"] for body in posted(reader)} == {4096}
+    wait_until(lambda: len(gateway.log_lines(**line)) >= before + len(posted(reader)))
+    told = {(it["method"], it["route"], it["status"]) for it in gateway.log_lines(**line)[before:]}
+    assert told == {("POST", "/v1/messages", 200)}
