@@ -1,3 +1,3 @@
-"""The version of this gateway, as pyproject.toml has it: that file is not there where only the app is."""
+"""The version of this gateway; pyproject.toml has the same."""
 
 VERSION = "0.1.0"

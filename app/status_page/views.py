@@ -1,6 +1,5 @@
 """The status page's blueprint: log in and out, the page, what it polls, and its two actions."""
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 from flask import Blueprint, Request, Response, current_app, g, request
 
 from app import admin, proxy
+from app.audit import audit
 from app.auth import LACKS_ADMIN, NO_ADMIN_YET, Gate
 from app.current import this_g, this_request
 from app.error_body import render_error
@@ -28,7 +28,6 @@ from app.unavailable import KeysUnavailable
 HOME, PATH = "/admin/", "/admin/"
 WRONG_KEY = "This is no valid key."
 MAX_STEP_DIGITS = 12
-log = logging.getLogger("gateway.audit")
 bp = Blueprint("status_page", __name__)
 
 
@@ -78,15 +77,6 @@ def this_page() -> StatusPage:
     """Of this application."""
     page: StatusPage = current_app.extensions["status_page"]
     return page
-
-
-def audit(action: str, result: str, **facts: Any) -> None:
-    """One line for each thing that somebody did here."""
-    record = g.record
-    who = {"by": record.key_name, "key_id": record.key_id, "peer": record.peer}
-    level = logging.INFO if result == "done" else logging.WARNING
-    extra = {"action": action, "result": result, **who, "request_id": record.request_id, **facts}
-    log.log(level, "admin action", extra=extra)
 
 
 @bp.get(HOME)
