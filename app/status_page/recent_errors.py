@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.instance import SLOTS, Instance
+from app.instance import Instance
 from app.logs import RequestRecord, clean_known
 from app.relay import COMPLETE, GONE
+from app.shared_table import SLOTS
 
 ENTRY_BYTES = 512
 KNOWN, STRANGERS = 48, 16  # places of one worker; strangers have few, so that they push nobody else out
