@@ -35,7 +35,8 @@ OVERFLOW = re.compile(
     rb"|input \(\d+ tokens\) is longer than the model'?s context length \(\d+ tokens\)"
     rb"|exceeds the limit of \d+|exceeds the available context size|greater than the context length"
     rb"|context window exceeds limit|exceeded model token limit|context[_ ]length[_ ]exceeded"
-    rb"|request entity too large|context length is only \d+ tokens|input length.{0,80}exceeds.{0,80}context length"
+    rb"|request entity too large|context length is only \d+ tokens"
+    rb"|input length.{0,80}exceeds.{0,80}context length"
     rb"|prompt too long; exceeded (?:max )?context length|too large for model with \d+ maximum context length"
     rb"|prompt has [\d,]+ tokens?, but the configured context size is [\d,]+ tokens?"
     rb"|model_context_window_exceeded|too many tokens|token limit exceeded",
