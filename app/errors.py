@@ -121,8 +121,11 @@ class MissingOrInvalidKey(GatewayError):
     message = "API key missing or not valid for this gateway."
 
     def headers(self) -> dict[str, str]:
-        """The challenge that RFC 9110 section 11.6.1 asks for."""
-        return {"WWW-Authenticate": "Bearer"}
+        """The challenge that RFC 9110 section 11.6.1 asks for, and a word to Claude Code 2.1.
+
+        That one retries a 401 ten times, for some minutes and in silence, unless it is told not to.
+        """
+        return {"WWW-Authenticate": "Bearer", "X-Should-Retry": "false"}
 
 
 class InsufficientScope(GatewayError):

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from app.opencode import opencode_config
+from app.opencode.config import Gateway, Model, Wishes, opencode_config
 from tests.local import ROOT
 
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
@@ -16,11 +16,25 @@ SECONDS = 180
 WINDOW = 32_768  # tokens, as OpenCode is told
 
 
+def clean_environ(home: Path, **more: str) -> dict[str, str]:
+    """An environment with a home of its own, in which OpenCode asks nobody but the gateway."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "NO_COLOR": "1",
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "npm_config_registry": "http://127.0.0.1:9",
+        **more,
+    }
+
+
 def write_project(folder: Path, base_url: str, model: str, **options: Any) -> None:
     """The opencode.json that our command writes, with `options` for the model, which go into each body."""
-    config = opencode_config(base_url.removesuffix("/v1"), model, WINDOW, **options)
-    (provider,) = config["provider"].values()
-    provider["options"]["baseURL"] = base_url
+    gateway = Gateway(base_url.removesuffix("/v1"), [Model(model, WINDOW)])
+    config = opencode_config([gateway], Wishes(options=options))
+    config["provider"][gateway.provider]["options"]["baseURL"] = base_url
     (folder / "opencode.json").write_text(json.dumps(config))
 
 
@@ -29,17 +43,8 @@ def run_opencode(
 ) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the events of one run; `--continue` among the options goes on with the last one."""
     home = folder / "home"
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "VLLM_API_KEY": key,
-        "NO_COLOR": "1",
-        "OPENCODE_DISABLE_AUTOUPDATE": "1",
-        "OPENCODE_DISABLE_MODELS_FETCH": "1",
-        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-        "npm_config_registry": "http://127.0.0.1:9",
-        **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
-    }
+    xdg = {f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+    environ = clean_environ(home, VLLM_API_KEY=key, **xdg)
     ended = subprocess.run(
         [OPENCODE, "run", "--format", "json", "--title", "t", *options, prompt],
         cwd=folder,
