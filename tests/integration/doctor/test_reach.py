@@ -118,6 +118,23 @@ def test_an_answer_that_goes_on_for_ever_is_left_in_time(impatient: None) -> Non
         assert examine(server.url).troubles == ["stalled"]
 
 
+@pytest.mark.parametrize("target", ["http://[", "\xff", "https://elsewhere.example/" + "x" * 5000, ""])
+def test_a_redirect_is_not_followed_nor_read(impatient: None, target: str) -> None:
+    head = f"HTTP/1.1 302 Found\r\nlocation: {target}\r\n\r\n".encode("latin-1")
+
+    def behave(sock: socket.socket) -> None:
+        read_head(sock)
+        sock.sendall(head)
+        while True:
+            sock.sendall(b"x" * 65536)
+
+    with OddServer(behave) as server:
+        found = examine(server.url)
+
+    assert (found.status, found.troubles) == (1, ["redirect"])
+    assert found.report["seconds"] < 5
+
+
 def test_a_port_without_tls_is_named(gateway: Gateway) -> None:
     assert examine(f"https://127.0.0.1:{gateway.port}").troubles == ["tls_failed"]
 
