@@ -185,6 +185,13 @@ def test_the_merged_configuration_does_not_show_the_key(guide: Guide, tmp_path: 
     assert KEY not in shown
 
 
+def test_a_project_of_somebody_else_is_not_listened_to(guide: Guide, tmp_path: Path) -> None:
+    user = User(tmp_path, VLLM_API_KEY=KEY, OPENCODE_DISABLE_PROJECT_CONFIG="1")
+    user.write_config(json.loads(guide.here(FILES[0].text)))
+
+    assert "vllm-gateway" not in user.opencode("models")[1]
+
+
 def test_the_options_are_written_where_the_guide_says(guide: Guide, printed: dict[int, str]) -> None:
     wanted = {
         "temperature": 0.6,
