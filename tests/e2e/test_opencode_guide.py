@@ -161,6 +161,8 @@ def test_a_file_is_read_as_the_guide_says(guide: Guide, tmp_path: Path, block: B
         line for line in listed.split() if not line.startswith("opencode/")
     }
     assert (status, "The capital of France is" in said) == (0, True), said
+    for each in config["provider"].values():  # what else stands there has no effect
+        assert set(each["options"]) <= {"baseURL", "apiKey", "headers"}
     provider, model = config["model"].split("/", 1)
     settings = config["provider"][provider]["models"][model]
     agent = config.get("agent", {}).get("build", {})
