@@ -132,6 +132,10 @@ def test_the_checks_show_models_and_an_answer(printed: dict[int, str]) -> None:
         assert "The capital of France is" in output
 
 
+def test_the_doctor_finds_nothing_wrong(printed: dict[int, str]) -> None:
+    assert "\n0 faults" in printed[block_with("wsgi doctor")]
+
+
 def test_a_login_and_its_end(printed: dict[int, str]) -> None:
     login = printed[block_with("opencode auth login https://opencode.example\n")]
 
