@@ -8,7 +8,7 @@ import pytest
 
 from tests.local import ROOT
 
-PROGRAMS = ("make", "git", "curl", "npm", "setpriv", "faketime")
+PROGRAMS = ("make", "git", "curl", "npm", "setpriv", "faketime", "chromium")
 PACKAGES = {"setpriv": "util-linux"}
 
 
