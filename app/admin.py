@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, request
 
+from app.accounts.reader import UsageReader
+from app.accounts.report import BY
+from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
 from app.audit import Result, audit
 from app.errors import InvalidField, ReloadFailed
 from app.keys.errors import KeyStoreError, StoreUnavailable
@@ -63,6 +66,27 @@ def status() -> Response:
             },
         }
     )
+
+
+@bp.get("/usage")
+def usage() -> Response:
+    """What was used, by key and model, in all instances that share a database; and what it cost."""
+    reader: UsageReader = current_app.extensions["usage_reader"]
+    wishes = {name: _only(request.args.getlist(name), name) for name in ("since", "until", "by")}
+    by = wishes["by"] or ""
+    if by not in BY:
+        raise InvalidField("Usage can be told by key, by model or by day.", param="by")
+    try:
+        span = parse_span(wishes["since"], wishes["until"])
+    except SpanRefused as refusal:
+        raise InvalidField(f"{refusal.param} must be {SPAN_EXPECTED}.", param=refusal.param) from None
+    return _json(reader.report(span, by))
+
+
+def _only(given: list[str], name: str) -> str | None:
+    if len(given) > 1:
+        raise InvalidField(f"{name} may be given once.", param=name)
+    return given[0].replace(" ", "+") if given else None  # a plus that nobody has escaped comes as a space
 
 
 def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:

@@ -83,7 +83,7 @@ class Gate:
             found.principal = self._admit(current, record, route)
 
     def _admit(self, current: Request, record: RequestRecord, route: Route) -> Principal:
-        if self._instance.is_draining:
+        if self._instance.is_draining and not route.when_draining:
             raise Draining
         if not self._keys.are_loaded:
             raise KeysUnavailable

@@ -5,6 +5,7 @@ GatewayError
 │   └── TargetTooLong 414, ExpectationFailed 417, HeadersTooLarge 431
 ├── AmbiguousCredentials 400   two keys of different names in one request
 ├── InvalidJson, InvalidField 400   the body, or a field of it, is not what it must be
+├── CompactionLoop 400         a prompt that comes back, compacted, and never fits: see overflow.py
 ├── MissingOrInvalidKey 401
 ├── InsufficientScope 403
 ├── RouteNotFound 404          ModelNotFound 404
@@ -100,6 +101,17 @@ class InvalidField(InvalidRequest):
     message = "A field of the request body is not valid."
 
 
+class CompactionLoop(InvalidRequest):
+    """The same prompt was refused for its length again and again; this must not read as one more overflow."""
+
+    code = "compaction_loop"
+    message = (
+        "This prompt does not fit into the model's window, and compacting the conversation does not help. "
+        "Give the model a larger window (MAX_MODEL_LEN), or let `opencode-config` write "
+        "a smaller prompt for OpenCode."
+    )
+
+
 class MissingOrInvalidKey(GatewayError):
     """No key, an unknown key, an expired or a disabled key: one wording for all."""
 
@@ -109,8 +121,11 @@ class MissingOrInvalidKey(GatewayError):
     message = "API key missing or not valid for this gateway."
 
     def headers(self) -> dict[str, str]:
-        """The challenge that RFC 9110 section 11.6.1 asks for."""
-        return {"WWW-Authenticate": "Bearer"}
+        """The challenge that RFC 9110 section 11.6.1 asks for, and a word to Claude Code 2.1.
+
+        That one retries a 401 ten times, for some minutes and in silence, unless it is told not to.
+        """
+        return {"WWW-Authenticate": "Bearer", "X-Should-Retry": "false"}
 
 
 class InsufficientScope(GatewayError):

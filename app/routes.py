@@ -32,7 +32,8 @@ class Access(Enum):
 class Route:
     """One method on one target; `path` is also the upstream's path where it is relayed.
 
-    A route that knows no streams answers whole, whatever `stream` says in the request.
+    A route that knows no streams answers whole, whatever `stream` says in the request. One that is for
+    whoever watches is answered also while the instance shuts down.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Route:
     access: Access
     api: Api = Api.OTHER
     streams: bool = False
+    when_draining: bool = False
 
 
 MODEL_PREFIX = "/v1/models/"
@@ -64,6 +66,9 @@ OWN = (
     Route("GET", "/admin/reload-keys", Access.RELOAD),
     Route("POST", "/admin/reload-keys", Access.RELOAD),
     Route("GET", "/admin/status", Access.ADMIN),
+    Route("GET", "/admin/usage", Access.ADMIN),
+    Route("GET", "/metrics", Access.ADMIN, when_draining=True),
+    Route("GET", "/metrics/vllm", Access.ADMIN, when_draining=True),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from app.accounts.place import is_address, parse_place
 from app.addresses import check_collector, check_key_store, check_upstream
 from app.origins import parse_origins
 
@@ -41,6 +42,7 @@ TEXT_CHECKS: dict[str, Callable[[str], object]] = {
     "SECRET_MANAGER_ENDPOINT": check_key_store,
     "CORS_ALLOWED_ORIGINS": parse_origins,
     "OTEL_EXPORTER_OTLP_ENDPOINT": check_collector,
+    "USAGE_DATABASE": parse_place,
 }
 
 EXPECTED = {
@@ -69,6 +71,8 @@ EXPECTED = {
     "OTEL_EXPORTER_OTLP_HEADERS": "name=value, separated by commas, with what is special as %2C",
     "OTEL_TRACES_SAMPLER": "always_on, always_off or traceidratio, or one of these behind parentbased_",
     "OTEL_TRACES_SAMPLER_ARG": "a share of all traces from 0 to 1",
+    "USAGE_DATABASE": "the path of a file, postgresql://user@host/database or off",
+    "GPU_PRICE_PER_HOUR": "an amount of money, 0 or more, such as 0.71",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
@@ -120,6 +124,8 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     cache_isolation: bool = True
     cors_allowed_origins: str = ""
     upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    usage_database: str = "usage.db"
+    gpu_price_per_hour: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     log_format: Literal["json", "text"] = "json"
     otel_exporter_otlp_endpoint: str | None = None
     otel_exporter_otlp_headers: Fields = ""
@@ -156,9 +162,14 @@ def server_settings() -> Settings:
     return settings
 
 
-def client_key() -> str:
+def client_key(variable: str = "VLLM_API_KEY") -> str:
     """The key that a command sends to a gateway, as OpenCode does; an empty text when there is none."""
-    return os.environ.get("VLLM_API_KEY", "").strip()
+    return os.environ.get(variable, "").strip()
+
+
+def admin_key() -> str:
+    """The key of an administrator's command; the client's where there is no other."""
+    return os.environ.get("VLLM_ADMIN_KEY", "").strip() or client_key()
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -217,7 +228,9 @@ def check_key_source(settings: Settings) -> None:
 
 
 def _refusal(name: str, value: str) -> SettingsError:
-    value = "…" if name in SECRET else USERINFO.sub("//…@", value[:200])
+    # A password may stand anywhere in the address of a database: nothing of it is shown.
+    is_secret = name in SECRET or (name == "USAGE_DATABASE" and is_address(value))
+    value = "…" if is_secret else USERINFO.sub("//…@", value[:200])
     return SettingsError(f"{name}={value!r} is not valid: expected {_expected(name)}.")
 
 

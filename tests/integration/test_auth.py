@@ -52,6 +52,12 @@ def test_anything_else_is_a_401_with_a_challenge(several: Gateway, key: str) -> 
     assert reply.headers["www-authenticate"] == "Bearer"
 
 
+def test_a_wrong_key_is_not_to_be_sent_again(several: Gateway) -> None:
+    reply = several.post("/v1/messages", {}, key="sk-unknown")
+
+    assert (reply.status, reply.headers["x-should-retry"]) == (401, "false")
+
+
 def test_a_key_without_the_scope_is_a_403_that_names_it(several: Gateway) -> None:
     reply = several.request("GET", "/v1/models", headers={"X-API-Key": "sk-scopeless-0123456789ab"})
 

@@ -33,6 +33,7 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
     "TRUST_REMOTE_CODE": "true", "ALLOW_OLD_VLLM": "true",
+    "USAGE_DATABASE": "/tmp/other-usage.db", "GPU_PRICE_PER_HOUR": "0.71",
 }  # fmt: skip
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
@@ -208,11 +209,18 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert ended.stderr == "gateway: the program '/no/such/python' does not exist or cannot be run.\n"
 
 
-def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any) -> None:
-    entrypoint = start_both(API_KEYS_FILE="keys.json")
+def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any, tmp_path: Path) -> None:
+    entrypoint = start_both(API_KEYS_FILE="keys.json", USAGE_DATABASE="kept.db")
     entrypoint.wait_ready()
 
     assert entrypoint.chat().status == 200
+    wait_until((tmp_path / "kept.db").exists)
+
+
+def test_usage_that_is_kept_nowhere_makes_no_file(start_both: Any, tmp_path: Path) -> None:
+    start_both(USAGE_DATABASE="off").wait_ready()
+
+    assert not (tmp_path / "off").exists()
 
 
 def test_a_socket_that_the_last_vllm_left_is_no_obstacle(start_both: Any, tmp_path: Path) -> None:
