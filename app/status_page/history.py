@@ -92,19 +92,20 @@ class History:
             self._cells[place] = value
         self._cells[start] = sample.at
 
-    def samples(self, now: float) -> list[Sample]:
-        """Those that are kept, the oldest first."""
-        rows: Iterator[list[float]] = (
-            list(self._cells[at : at + COLUMNS]) for at in range(0, COLUMNS * SAMPLES, COLUMNS)
-        )
-        oldest = now - STEP_SECONDS * SAMPLES
-        kept = sorted((row for row in rows if row[0] > max(0.0, oldest)), key=lambda row: row[0])
-        end = PLAIN + len(FIRST_BYTE) + 1
-        return [Sample(row[0], row[1], row[2], row[3:PLAIN], row[PLAIN:end], row[end:]) for row in kept]
+    def samples(self, now: float, since: int = 0) -> list[Sample]:
+        """Those that are kept from the step `since` on, the oldest first."""
+        last, end = step_of(now), PLAIN + len(FIRST_BYTE) + 1
+        found = []
+        for step in range(max(since, last - SAMPLES + 1), last + 1):
+            start = COLUMNS * (step % SAMPLES)
+            row: list[float] = list(self._cells[start : start + COLUMNS])
+            if row[0] and step_of(row[0]) == step:
+                found.append(Sample(row[0], row[1], row[2], row[3:PLAIN], row[PLAIN:end], row[end:]))
+        return found
 
     def points(self, since: int) -> Iterator[tuple[int, Point]]:
         """For each sample behind the step `since` that has one before it: its step, and what led to it."""
-        kept = self.samples(time.monotonic())
+        kept = self.samples(time.monotonic(), since - WINDOW_SAMPLES)
         first = 0
         for index, sample in enumerate(kept):
             while sample.at - kept[first].at > STEP_SECONDS * (WINDOW_SAMPLES + 0.5):
@@ -115,9 +116,8 @@ class History:
     def now(self) -> Point:
         """What holds at this moment and in the minute before it, or since the first sample."""
         sample = self.measure()
-        begin = sample.at - STEP_SECONDS * (WINDOW_SAMPLES + 0.5)
-        before = next((each for each in self.samples(sample.at) if each.at >= begin), None)
-        return lead(before or sample, sample)
+        before = self.samples(sample.at, step_of(sample.at) - WINDOW_SAMPLES)
+        return lead(before[0] if before else sample, sample)
 
 
 def step_of(at: float) -> int:
