@@ -49,12 +49,13 @@
   }
 
   async function read(body, run) {
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    // Not through a TextDecoderStream: what waits in it is lost when the stream breaks, and with it the reason.
+    const reader = body.getReader(), decoder = new TextDecoder();
     let rest = "";
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      const lines = (rest + value).split(/\r?\n/);
+      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
       rest = lines.pop();
       for (const line of lines) {
         if (line.startsWith("data:") && line.slice(5).trim() !== "[DONE]") take(JSON.parse(line.slice(5)), run);
@@ -89,10 +90,15 @@
       await read(reply.body, run);
       state.textContent = `Done. Request ${reply.headers.get("X-Request-Id")}`;
     } catch (error) {
-      state.textContent = error.name === "AbortError" ? "Stopped; the model has been told." : error.message;
+      state.textContent = sentenceOf(error);
     }
     showTimings(run);
     setRunning(false);
+  }
+
+  function sentenceOf(error) {
+    if (error.name === "AbortError") return "Stopped; the model has been told.";
+    return error instanceof TypeError ? "The connection to the gateway was lost." : error.message;
   }
 
   function setRunning(isRunning) {
