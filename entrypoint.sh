@@ -13,6 +13,7 @@ main() {
     give_up "bash 5.1 or newer is needed, this is $BASH_VERSION."
   fi
   make_absolute API_KEYS_FILE GOOGLE_APPLICATION_CREDENTIALS MODEL_PATH TMPDIR
+  [[ ${USAGE_DATABASE:-off} == @(off|*://*) ]] || make_absolute USAGE_DATABASE
   [[ ${VLLM_PYTHON:-} != */* ]] || make_absolute VLLM_PYTHON
   [[ ${GATEWAY_PYTHON:-} != */* ]] || make_absolute GATEWAY_PYTHON
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
@@ -179,8 +180,8 @@ may_see_gateway() {
     PORT | HOST | WEB_CONCURRENCY | TRUSTED_PROXY_HOPS | LOG_FORMAT | WARM_UP | LAUNCHED_AT) ;;
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | TRUST_REMOTE_CODE | ALLOW_OLD_VLLM) ;;
     MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
-    ALLOWED_FIELDS | ALLOW_MEDIA_URLS | CACHE_ISOLATION) ;;
-    SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | CLOUDSDK_CONFIG | K_* | GUNICORN_CMD_ARGS) ;;
+    ALLOWED_FIELDS | ALLOW_MEDIA_URLS | CACHE_ISOLATION | CORS_ALLOWED_ORIGINS | USAGE_DATABASE | GPU_PRICE_PER_HOUR) ;;
+    SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | CLOUDSDK_CONFIG | K_* | OTEL_* | GUNICORN_CMD_ARGS) ;;
     *) may_see_both "$1" ;;
   esac
 }

@@ -117,11 +117,28 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties; its first client finds the keys read."""
     extensions = worker.wsgi.extensions
-    extensions["load"].slot = extensions["gpu_time"].slot = worker.slot
+    for counting in ("load", "gpu_time", "hold", "request_log"):
+        extensions[counting].slot = worker.slot
     extensions["ledger"].use_slot(worker.slot)
-    for duty in ("monitor", "key_refresh"):
+    INSTANCE.pids[worker.slot] = os.getpid()
+    if "tracing" in extensions:
+        extensions["tracing"].start()
+    for duty in ("monitor", "key_refresh", "usage_keeper"):
         gevent.spawn(keep_running, extensions[duty].run)
     extensions["key_refresh"].wait_for_first()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Without a master nobody writes the instance's last usage behind its workers, so each of them does."""
+    if os.getpid() == worker.pid and os.getppid() != server.pid:
+        worker.wsgi.extensions["usage_keeper"].write_last(is_last=False)
+
+
+def on_exit(server: Any) -> None:
+    """Write the usage that nobody has written yet; no worker is left that could count more."""
+    application = server.app.callable
+    if application is not None:  # it is none where the start failed
+        application.extensions["usage_keeper"].write_last(is_last=True)
 
 
 def keep_running(duties: Callable[[], None]) -> None:

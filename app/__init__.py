@@ -6,11 +6,18 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app import admin, auth, health, models, proxy
+from app.accounts.command import show_usage
+from app.accounts.database import open_database
+from app.accounts.keeper import UsageKeeper
+from app.accounts.place import parse_place
+from app.accounts.reader import UsageReader
+from app.accounts.tally import Tally
 from app.application import Application, RelayedResponse
-from app.commands import write_opencode_config
+from app.cors import Cors
 from app.current import this_g, this_request
+from app.doctor.command import doctor
 from app.error_body import render_error
-from app.errors import GatewayError, RouteNotFound
+from app.errors import GatewayError, MethodNotAllowed, RouteNotFound
 from app.gpu_time import GpuTime
 from app.headers import OURS, id_fields
 from app.hold import Hold
@@ -21,7 +28,10 @@ from app.keys.shared import SharedKeys
 from app.keys.stores import open_store
 from app.ledger import Ledger
 from app.load import Load
+from app.metrics import views as metrics
 from app.monitor import Monitor
+from app.opencode.commands import write_opencode_config, write_wellknown
+from app.origins import parse_origins
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
@@ -48,7 +58,9 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     gpu_time = GpuTime(instance)
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
-    request_log, ledger = RequestLog(), Ledger(instance)
+    request_log, ledger = RequestLog(instance), Ledger(instance)
+    accounts = open_database(parse_place(settings.usage_database))
+    usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
     app.extensions.update(
         settings=settings,
         instance=instance,
@@ -57,19 +69,31 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         monitor=Monitor(settings, upstream, watch, startup),
         load=load,
         gpu_time=gpu_time,
+        hold=hold,
+        watch=watch,
+        upstream=upstream,
         request_log=request_log,
         ledger=ledger,
+        usage_keeper=usage_keeper,
+        usage_reader=UsageReader(usage_keeper, settings.gpu_price_per_hour),
         sinks=(request_log, ledger),
         proxy=proxy.Proxy(settings, upstream, hold, load, gpu_time),
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
     app.before_request(auth.Gate(keys, instance, settings.trusted_proxy_hops).check)
-    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp):
+    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
+    if settings.cors_allowed_origins:
+        _open_to_pages(app, Cors(parse_origins(settings.cors_allowed_origins)))
+    if settings.otel_exporter_otlp_endpoint is not None:
+        _trace(app)
     app.cli.add_command(write_opencode_config)
+    app.cli.add_command(write_wellknown)
     app.cli.add_command(key_commands)
+    app.cli.add_command(show_usage)
+    app.cli.add_command(doctor)
     return app
 
 
@@ -79,6 +103,20 @@ def _register_answers(app: Flask) -> None:
     app.register_error_handler(MemoryError, _render_exhaustion)
     app.register_error_handler(Exception, _render_defect)
     app.after_request(_add_fields)
+
+
+def _open_to_pages(app: Flask, cors: Cors) -> None:
+    app.register_error_handler(MethodNotAllowed, lambda error: cors.find_preflight(error) or _render(error))
+    app.after_request(cors.add_fields)
+
+
+def _trace(app: Flask) -> None:
+    """OpenTelemetry is imported only where it is wanted: by the master, so that workers share its memory."""
+    from app.tracing import Tracing
+
+    app.extensions["tracing"] = tracing = Tracing()
+    app.extensions["sinks"] += (tracing,)
+    app.before_request(tracing.begin)
 
 
 def _render(error: GatewayError) -> Response:

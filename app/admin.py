@@ -1,14 +1,17 @@
 """The admin blueprint: what an operator may ask of a running gateway."""
 
-import logging
 import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, current_app, request
 
+from app.accounts.reader import UsageReader
+from app.accounts.report import BY
+from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
+from app.audit import Result, audit
 from app.errors import InvalidField, ReloadFailed
 from app.keys.errors import KeyStoreError, StoreUnavailable
 from app.keys.records import KeyRecord
@@ -16,7 +19,6 @@ from app.keys.shared import SharedKeys
 from app.unavailable import StoreSilent
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
-log = logging.getLogger("gateway.admin")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -29,11 +31,11 @@ def reload_keys() -> Response:
     try:
         result = keys.reload(version)
     except KeyStoreError as error:
-        log.warning("keys not reloaded", extra={"reason": str(error), "by": g.principal.name})
+        audit("reload keys", "failed", reason=str(error), version_before=before)
         kind = StoreSilent if isinstance(error, StoreUnavailable) else ReloadFailed
         raise kind(f"The old keys stay in use: {error}.", {"reloaded": False, **_in_use(keys)}) from error
-    by = {"by": g.principal.name, "version_before": before, "reason": result.reason}
-    log.info("keys reloaded" if result.reloaded else "keys not reloaded", extra={**result.log_fields(), **by})
+    outcome: Result = "done" if result.reloaded else "failed"
+    audit("reload keys", outcome, **result.log_fields(), version_before=before, reason=result.reason)
     refresh = current_app.extensions["settings"].api_keys_refresh_seconds
     note = f"Other instances follow within {refresh:g} seconds of the store naming that version its latest."
     told = {"reloaded": result.reloaded, "reason": result.reason, **msgspec.to_builtins(result.changes)}
@@ -64,6 +66,27 @@ def status() -> Response:
             },
         }
     )
+
+
+@bp.get("/usage")
+def usage() -> Response:
+    """What was used, by key and model, in all instances that share a database; and what it cost."""
+    reader: UsageReader = current_app.extensions["usage_reader"]
+    wishes = {name: _only(request.args.getlist(name), name) for name in ("since", "until", "by")}
+    by = wishes["by"] or ""
+    if by not in BY:
+        raise InvalidField("Usage can be told by key, by model or by day.", param="by")
+    try:
+        span = parse_span(wishes["since"], wishes["until"])
+    except SpanRefused as refusal:
+        raise InvalidField(f"{refusal.param} must be {SPAN_EXPECTED}.", param=refusal.param) from None
+    return _json(reader.report(span, by))
+
+
+def _only(given: list[str], name: str) -> str | None:
+    if len(given) > 1:
+        raise InvalidField(f"{name} may be given once.", param=name)
+    return given[0].replace(" ", "+") if given else None  # a plus that nobody has escaped comes as a space
 
 
 def _wanted_version(given: list[str], *, has_versions: bool) -> int | None:

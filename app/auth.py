@@ -17,6 +17,7 @@ from app.keys.shared import SharedKeys
 from app.logs import RequestRecord
 from app.routes import Access, Route, check_authority, check_host, find_route
 from app.throttle import WrongKeys, address_of
+from app.trace_context import find_context
 from app.unavailable import Draining, KeysUnavailable, Overloaded
 from app.wire import CONNECTION, RECORD
 
@@ -82,7 +83,7 @@ class Gate:
             found.principal = self._admit(current, record, route)
 
     def _admit(self, current: Request, record: RequestRecord, route: Route) -> Principal:
-        if self._instance.is_draining:
+        if self._instance.is_draining and not route.when_draining:
             raise Draining
         if not self._keys.are_loaded:
             raise KeysUnavailable
@@ -105,6 +106,7 @@ def open_record(current: Request, proxy_hops: int) -> RequestRecord:
     """The record of this request: the worker's, or a new one where no worker of ours runs."""
     record: RequestRecord = current.environ.get(RECORD) or RequestRecord()
     record.client_request_id = current.headers.get("X-Request-Id")
+    record.trace = find_context(current.environ)
     if proxy_hops:
         forwarded = current.headers.get("X-Forwarded-For", "").split(",")
         hops = [hop.strip() for hop in forwarded if hop.strip()]

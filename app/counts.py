@@ -1,10 +1,12 @@
 """What is counted at each request's end: the columns of the instance's tables. Seconds and bytes."""
 
 # Columns of a row of usage, which has the labels (key name, model). A request may be an error or an abort.
+# Tokens of partial answers are in the three sums of tokens too; the last three say how many those are.
 USAGE_COLUMNS = (
     *("requests", "errors", "aborts", "partial_answers"),
     *("prompt_tokens", "cached_tokens", "completion_tokens"),
     *("gpu_seconds", "bytes_in", "bytes_out"),
+    *("partial_prompt_tokens", "partial_cached_tokens", "partial_completion_tokens"),
 )
 # Upper bounds of the buckets of each histogram; a last bucket holds what is more. A row has all four, and the
 # labels (route, "stream" or "whole"). `inter_token` is the mean of one stream: events are not measured.

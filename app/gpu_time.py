@@ -5,6 +5,8 @@ import time
 from app.instance import Instance
 from app.logs import RequestRecord
 
+COUNTED_AT, SHARE, BUSY = range(3)  # of the fields gpu_counted_at, gpu_share, gpu_busy
+
 
 class GpuTime:
     """Follows the instance's time over all of its workers.
@@ -17,39 +19,48 @@ class GpuTime:
     def __init__(self, instance: Instance) -> None:
         self.slot = 0
         self._instance = instance
+        self._at_upstream = instance.at_upstream
 
     def enter(self) -> float:
         """One more request is at the upstream. Returns what `leave` needs."""
         share = self._advance()
-        self._instance.at_upstream[self.slot] += 1
+        self._at_upstream[self.slot] += 1
         return share
 
     def leave(self, entered: float) -> float:
         """It is there no more. Returns its share of the time since, in seconds."""
         share = self._advance()
-        self._instance.at_upstream[self.slot] -= 1
-        return share - entered
+        self._at_upstream[self.slot] -= 1
+        return max(0.0, share - entered)
 
     def busy_seconds(self) -> float:
         """In how many seconds so far there was any request at the upstream."""
         self._advance()
-        return self._instance.get("gpu_busy")
+        return self._instance.raise_to("gpu_busy_told", self._instance.gpu[BUSY])
+
+    def idle_seconds(self) -> float:
+        """In how many seconds since the model was ready there was none."""
+        busy, ready = self.busy_seconds(), self._instance.get("ready_since")
+        idle = time.monotonic() - ready - busy if ready else 0.0
+        return self._instance.raise_to("gpu_idle_told", idle)
 
     def _advance(self) -> float:
-        instance, now = self._instance, time.monotonic()
-        passed = now - instance.get("gpu_counted_at")
-        instance.set("gpu_counted_at", now)
-        running = sum(instance.at_upstream[: instance.slots_used])
-        share = instance.get("gpu_share")
-        if running:
-            share += passed / running
-            instance.set("gpu_share", share)
-            instance.set("gpu_busy", instance.get("gpu_busy") + passed)
+        instance, gpu, now = self._instance, self._instance.gpu, time.monotonic()
+        passed = now - gpu[COUNTED_AT]
+        gpu[COUNTED_AT] = now
+        running = sum(self._at_upstream[: instance.slots_used])
+        if not running:
+            return gpu[SHARE]
+        gpu[BUSY] += passed
+        share = gpu[SHARE] + passed / running
+        gpu[SHARE] = share
         return share
 
 
 class Stint:
     """One request's time at the upstream; its share is in the record once it is closed."""
+
+    __slots__ = ("_entered", "_gpu_time", "_record")
 
     def __init__(self, gpu_time: GpuTime, record: RequestRecord) -> None:
         self._gpu_time = gpu_time

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from werkzeug.datastructures import Headers
 
-TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+from app.trace_context import TraceContext
+
 SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 VISIBLE = re.compile(r"[\x20-\x7e]*")
 PASSED_UP = ("Accept", "anthropic-version", "anthropic-beta")
@@ -24,15 +25,18 @@ SAFE_TYPE = {"X-Content-Type-Options": "nosniff"}
 OURS = {"Cache-Control": "no-store", **SAFE_TYPE}  # on every answer that the gateway itself makes
 
 
-def to_upstream(client: Headers, request_id: str, key_secret: bytes, *, has_body: bool) -> dict[str, str]:
+def to_upstream(
+    client: Headers, request_id: str, key_secret: bytes, trace: TraceContext | None, *, has_body: bool
+) -> dict[str, str]:
     """The few fields that the upstream may see; never a credential, a cookie or the client's id.
 
+    `trace` is the span that the upstream's work is a part of.
     vLLM keys cached state by X-Session-ID; hashed with the API key's own secret, the sessions of
     two keys never meet.
     """
     passed = {name: client[name] for name in PASSED_UP if VISIBLE.fullmatch(client.get(name, "\n"))}
-    if TRACEPARENT.fullmatch(client.get("traceparent", "")):
-        passed["traceparent"] = client["traceparent"]
+    if trace is not None:
+        passed.update(trace.fields())
     if session := client.get("X-Session-ID"):
         passed["X-Session-ID"] = hmac.digest(key_secret, session.encode(), "sha256").hex()
     if has_body:

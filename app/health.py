@@ -7,9 +7,11 @@ from flask import Blueprint, Response, current_app
 
 from app.instance import Instance
 from app.keys.shared import SharedKeys
-from app.startup import READY, Startup
+from app.startup import PHASES, READY, Startup
 from app.unavailable import Unavailable
 from app.watch import UpstreamWatch
+
+PHASES_TOLD = ("draining", "keys_unavailable", *PHASES, "upstream_unavailable")
 
 bp = Blueprint("health", __name__, url_prefix="/health")
 

@@ -43,9 +43,12 @@ class Inspector:
         """What a client is told in the body when the answer breaks off."""
         return b""
 
-    def account(self, *, is_whole: bool) -> Usage | None:
-        """What the answer used up: as the upstream said, or as far as it was streamed."""
-        return self.usage if is_whole else None
+    def account(self) -> Usage | None:
+        """What the answer used up: as the upstream said, or as far as it was streamed.
+
+        A client that leaves when all of it has come here changes nothing of that.
+        """
+        return self.usage
 
 
 class CompletionInspector(Inspector):
@@ -99,9 +102,9 @@ class EventInspector(Inspector):
         self._streamed_tokens += self._count_tokens(block)
         return self._pass(block) if self._must_look(block) else block
 
-    def account(self, *, is_whole: bool) -> Usage | None:
+    def account(self) -> Usage | None:
         """What the upstream told, where the stream is whole; else what was streamed, marked as partial."""
-        if is_whole and self.usage is not None:
+        if self._is_whole and self.usage is not None:
             return self.usage
         if self.usage is None and not self._streamed_tokens:
             return None

@@ -12,12 +12,28 @@ from app.logs import RequestRecord
 from app.relay import COMPLETE, GONE
 from app.routes import RELAYED
 from app.shared_table import OTHER
+from app.usage import Usage
 
 MAX_MODELS = 64  # of one worker: an upstream that answers to any name must not fill the table
-(REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT, CACHED, COMPLETION, GPU_SECONDS, BYTES_IN, BYTES_OUT) = range(
-    len(USAGE_COLUMNS)
+REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT = map(
+    USAGE_COLUMNS.index, ("requests", "errors", "aborts", "partial_answers", "prompt_tokens")
+)
+GPU_SECONDS, BYTES_IN, BYTES_OUT, PARTIAL_PROMPT = map(
+    USAGE_COLUMNS.index, ("gpu_seconds", "bytes_in", "bytes_out", "partial_prompt_tokens")
 )
 INFERENCE = frozenset(route.path for route in RELAYED)
+
+
+Place = tuple[int, int, tuple[float, ...]]  # of a histogram in a row: its buckets, its sum, their bounds
+
+
+def _place(name: str) -> Place:
+    bounds = HISTOGRAMS[name]
+    return PLACES[name], PLACES[name] + len(bounds) + 1, bounds
+
+
+OVERHEAD, DURATION = _place("gateway_overhead"), _place("duration")
+FIRST_BYTE, INTER_TOKEN = _place("first_byte"), _place("inter_token")
 
 
 class Ledger:
@@ -33,12 +49,17 @@ class Ledger:
         self._answers = self._instance.answers.slot(number)
         self._latencies = self._instance.latencies.slot(number)
         self._usage = self._instance.usage.slot(number)
+        self._answer_cells: dict[tuple[str, int, str], int] = {}
 
     def write(self, record: RequestRecord) -> None:
         """Count one request, which has ended now."""
         route = record.route or OTHER
-        answers = self._answers
-        answers.cells[answers.start((route, str(record.status), record.outcome))] += 1
+        answer = (route, record.status, record.outcome)
+        cell = self._answer_cells.get(answer)
+        if cell is None:
+            cell = self._answers.start((route, str(record.status), record.outcome))
+            self._answer_cells[answer] = cell
+        self._answers.cells[cell] += 1
         if record.key_name is not None and route in INFERENCE:
             self._count_usage(record, record.key_name)
         if record.sent_at is not None:
@@ -54,10 +75,10 @@ class Ledger:
             cells[at + ERRORS] += 1
         usage = record.usage
         if usage is not None:
-            cells[at + PARTIAL] += usage.is_partial
-            cells[at + PROMPT] += usage.prompt_tokens
-            cells[at + CACHED] += usage.cached_tokens
-            cells[at + COMPLETION] += usage.completion_tokens
+            _add_tokens(cells, at + PROMPT, usage)
+            if usage.is_partial:
+                cells[at + PARTIAL] += 1
+                _add_tokens(cells, at + PARTIAL_PROMPT, usage)
         cells[at + GPU_SECONDS] += record.gpu_seconds
         cells[at + BYTES_IN] += record.bytes_in
         cells[at + BYTES_OUT] += record.bytes_out
@@ -76,18 +97,25 @@ class Ledger:
     def _measure(self, record: RequestRecord, route: str, sent_at: float) -> None:
         rows, now = self._latencies, time.monotonic()
         cells, row = rows.cells, rows.start((route, "stream" if record.is_stream else "whole"))
-        _observe(cells, row, "gateway_overhead", sent_at - record.started - record.waited)
-        _observe(cells, row, "duration", now - record.started)
+        _observe(cells, row, OVERHEAD, sent_at - record.started - record.waited)
+        _observe(cells, row, DURATION, now - record.started)
         first = record.first_byte_at
         if first is None:
             return
-        _observe(cells, row, "first_byte", first - record.started)
+        _observe(cells, row, FIRST_BYTE, first - record.started)
         usage = record.usage
         if record.is_stream and usage is not None and usage.completion_tokens > 1:
-            _observe(cells, row, "inter_token", (now - first) / (usage.completion_tokens - 1))
+            _observe(cells, row, INTER_TOKEN, (now - first) / (usage.completion_tokens - 1))
 
 
-def _observe(cells: "memoryview[float]", row: int, name: str, seconds: float) -> None:
-    at, bounds = row + PLACES[name], HISTOGRAMS[name]
-    cells[at + bisect_left(bounds, seconds)] += 1
-    cells[at + len(bounds) + 1] += seconds
+def _add_tokens(cells: "memoryview[float]", at: int, usage: Usage) -> None:
+    """To three columns that stand together: prompt, cached, completion."""
+    cells[at] += usage.prompt_tokens
+    cells[at + 1] += usage.cached_tokens
+    cells[at + 2] += usage.completion_tokens
+
+
+def _observe(cells: "memoryview[float]", row: int, place: Place, seconds: float) -> None:
+    buckets, total, bounds = place
+    cells[row + buckets + bisect_left(bounds, seconds)] += 1
+    cells[row + total] += seconds

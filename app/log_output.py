@@ -29,6 +29,7 @@ class Outlet:
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._lost = 0
+        self.lost_ever = 0  # by this process
         self._is_taken = True
         os.register_at_fork(after_in_child=self._forget)
 
@@ -41,7 +42,7 @@ class Outlet:
         self.flush()
         rest = line if self._pending else self._try(line)
         if rest and self._pending_bytes + len(rest) > MAX_PENDING_BYTES:
-            self._lost += 1
+            self._lose()
         elif rest:
             self._pending.append(rest)
             self._pending_bytes += len(rest)
@@ -77,14 +78,18 @@ class Outlet:
             pass
         except OSError:  # a full disk, a reader that is gone: nothing is kept for later
             self._is_taken = False
-            self._lost += 1
+            self._lose()
             return b""
         return line
+
+    def _lose(self) -> None:
+        self._lost += 1
+        self.lost_ever += 1
 
     def _forget(self) -> None:
         """A forked worker does not write its master's lines again."""
         self._pending.clear()
-        self._pending_bytes = self._lost = 0
+        self._pending_bytes = self._lost = self.lost_ever = 0
 
 
 class LogOutput(logging.StreamHandler[Outlet]):

@@ -11,6 +11,7 @@ import msgspec
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from app.keys.records import LOOKS_LIKE_A_KEY
+from app.trace_context import TraceContext
 from app.usage import Usage
 
 MAX_VALUE_CHARS = 200
@@ -20,8 +21,8 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 PARTED = re.compile(r"[\s'\"]|^$")  # what would read as no field, or as several
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
-    *("phase", "seconds", "reason", "lost", "problems"),
-    *("added_names", "removed_names", "changed_names", "by"),
+    *("phase", "seconds", "reason", "moved_to", "lost", "problems"),
+    *("action", "result", "added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
     *("count", "statuses", "noisiest"),
 )
@@ -51,11 +52,16 @@ class RequestRecord(msgspec.Struct):
     bytes_out: int = 0
     first_byte_at: float | None = None
     usage: Usage | None = None
+    is_audited: bool = False
+    is_logged: bool = False
+    trace: TraceContext | None = None  # this request's own span, or else the client's
+    span: Any = None  # of OpenTelemetry, where that is on
 
     def fields(self) -> dict[str, Any]:
         """The record as log fields, cut and without control characters."""
         first_byte = self.first_byte_at
-        usage = self.usage
+        usage, trace = self.usage, self.trace
+        of_trace = {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
         return {
             "request_id": self.request_id,
             "client_request_id": clean(self.client_request_id),
@@ -78,6 +84,7 @@ class RequestRecord(msgspec.Struct):
             "gpu_seconds": round(self.gpu_seconds, 3),
             "first_byte_ms": first_byte and _milliseconds(first_byte - self.started),
             "duration_ms": _milliseconds(time.monotonic() - self.started),
+            **of_trace,
         }
 
 

@@ -30,7 +30,8 @@ class Models:
     def fetch(self) -> dict[str, Any] | Response:
         """The list, or the upstream's refusal as it goes to the client."""
         connection: ClientConnection = request.environ[CONNECTION]
-        passed = headers.to_upstream(request.headers, g.record.request_id, g.principal.secret, has_body=False)
+        record, secret = g.record, g.principal.secret
+        passed = headers.to_upstream(request.headers, record.request_id, secret, record.trace, has_body=False)
         call = Call("GET", "/v1/models", passed)
         with connection.watched():
             self._hold.wait()

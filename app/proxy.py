@@ -125,7 +125,9 @@ class Proxy:
         asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
         if asks_usage:
             changes.put["stream_options"] = usage_wish(body)
-        passed = headers.to_upstream(current.headers, record.request_id, principal.secret, has_body=True)
+        passed = headers.to_upstream(
+            current.headers, record.request_id, principal.secret, record.trace, has_body=True
+        )
         choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         return Plan(
             call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),

@@ -93,7 +93,7 @@ class Relay:
             watcher.close()
         self._client.sock.setblocking(True)
         self._record.outcome = self._outcome or GONE
-        self._record.usage = self._inspector.account(is_whole=self.is_whole)
+        self._record.usage = self._inspector.account()
         if self.is_whole:
             self._answer.finish()
         else:

@@ -11,6 +11,8 @@ from collections import Counter
 
 from throttled import MemoryStore, Throttled, per_sec
 
+from app.audit import audit_request
+from app.instance import INSTANCE, Instance
 from app.logs import RequestRecord, clean
 
 LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
@@ -23,7 +25,9 @@ log = logging.getLogger("gateway.request")
 class RequestLog:
     """Writes what a request was when it is over. Whoever is known to have a valid key always has a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: Instance = INSTANCE) -> None:
+        self.slot = 0
+        self._instance = instance
         quota = per_sec(LINES_PER_SECOND, burst=LINES_AT_ONCE)
         self._budgets = Throttled(using="gcra", quota=quota, store=MemoryStore())
         self._told_at = -TELL_SECONDS
@@ -39,12 +43,15 @@ class RequestLog:
         if record.key_name is None and (record.throttled or self._is_too_many(record.status)):
             self._count(record)
         else:
+            record.is_logged = True
             log.log(level, "request", extra=record.fields())
+            audit_request(record)
 
     def _is_too_many(self, status: int) -> bool:
         return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited
 
     def _count(self, record: RequestRecord) -> None:
+        self._instance.unlogged[self.slot] += 1
         self._statuses[str(record.status)] += 1
         peer = record.throttled or clean(record.peer)
         if peer in self._peers or len(self._peers) < MAX_PEERS:

@@ -32,7 +32,8 @@ class Access(Enum):
 class Route:
     """One method on one target; `path` is also the upstream's path where it is relayed.
 
-    A route that knows no streams answers whole, whatever `stream` says in the request.
+    A route that knows no streams answers whole, whatever `stream` says in the request. One that is for
+    whoever watches is answered also while the instance shuts down.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Route:
     access: Access
     api: Api = Api.OTHER
     streams: bool = False
+    when_draining: bool = False
 
 
 MODEL_PREFIX = "/v1/models/"
@@ -64,6 +66,9 @@ OWN = (
     Route("GET", "/admin/reload-keys", Access.RELOAD),
     Route("POST", "/admin/reload-keys", Access.RELOAD),
     Route("GET", "/admin/status", Access.ADMIN),
+    Route("GET", "/admin/usage", Access.ADMIN),
+    Route("GET", "/metrics", Access.ADMIN, when_draining=True),
+    Route("GET", "/metrics/vllm", Access.ADMIN, when_draining=True),
 )
 
 
@@ -75,6 +80,8 @@ def _index() -> dict[str, dict[str, Route]]:
 
 
 TABLE = _index()
+ADMIN_PREFIX = "/admin/"
+OPERATORS = {route.path for route in OWN if route.access not in (Access.PUBLIC, Access.INFERENCE)}
 
 # Characters of Hugging Face ids, LoRA and alias names; no empty and no dot-only segments.
 MODEL_ID = re.compile(r"(?!\.+(?:/|$))[\w.:@+-]+(?:/(?!\.+(?:/|$))[\w.:@+-]+)*", re.ASCII)
@@ -148,6 +155,18 @@ def known_path(target: str) -> str | None:
     """The path of a target where the table has it: nothing else of a target may be logged."""
     path = target.split("?", 1)[0]
     return path if path in TABLE else None
+
+
+def is_for_operators(target: str) -> bool:
+    """Whether a target is, or would be, one of the administration: by its place, or by who may call it."""
+    path = target.split("?", 1)[0]
+    return path in OPERATORS or path.startswith(ADMIN_PREFIX)
+
+
+def changes_gateway(method: str | None, path: str | None) -> bool:
+    """Whether a request may change something: by its method, as HTTP has it, or as keys are reloaded."""
+    route = TABLE.get(path or "", {}).get(method or "")
+    return route is not None and (route.method != "GET" or route.access is Access.RELOAD)
 
 
 def speaks_anthropic(target: str) -> bool:

@@ -3,13 +3,16 @@
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from app.accounts.place import is_address, parse_place
+from app.addresses import check_collector, check_key_store, check_upstream
+from app.origins import parse_origins
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -19,13 +22,28 @@ Project = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{0,62}$")]
 SecretName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
 ModelName = Annotated[str, Meta(pattern=r"^[^-\s]\S*$", max_length=200)]
 Bytes = Annotated[int, Meta(ge=1, le=2**31)]
+# As OpenTelemetry's library reads it: what it cannot read, it would write into the log.
+FIELD = r"[\w!#$%&'*+.^`|~-]+=[ !#-+\--:<-\[\]-~]*"
+Fields = Annotated[str, Meta(pattern=rf"(?a)\A{FIELD}(?:,{FIELD})*\Z")]
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 Cap = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
+SECRET = ("OTEL_EXPORTER_OTLP_HEADERS",)
 USERINFO = re.compile(r"//[^/]*@")
-HOSTNAME = re.compile(r"[\w.:%-]+", re.ASCII)
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them without a word
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
+TEXT_CHECKS: dict[str, Callable[[str], object]] = {
+    "VLLM_BASE_URL": check_upstream,
+    "SECRET_MANAGER_ENDPOINT": check_key_store,
+    "CORS_ALLOWED_ORIGINS": parse_origins,
+    "OTEL_EXPORTER_OTLP_ENDPOINT": check_collector,
+    "USAGE_DATABASE": parse_place,
+}
 
 EXPECTED = {
     "PORT": "a TCP port from 1 to 65535",
@@ -47,6 +65,14 @@ EXPECTED = {
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
     "ALLOWED_FIELDS": "names of refused fields, separated by commas",
+    "CORS_ALLOWED_ORIGINS": "origins as browsers write them, such as https://chat.example or "
+    "http://localhost:3000, separated by commas; or * alone",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://host[:port] or https://host[:port], perhaps with a path",
+    "OTEL_EXPORTER_OTLP_HEADERS": "name=value, separated by commas, with what is special as %2C",
+    "OTEL_TRACES_SAMPLER": "always_on, always_off or traceidratio, or one of these behind parentbased_",
+    "OTEL_TRACES_SAMPLER_ARG": "a share of all traces from 0 to 1",
+    "USAGE_DATABASE": "the path of a file, postgresql://user@host/database or off",
+    "GPU_PRICE_PER_HOUR": "an amount of money, 0 or more, such as 0.71",
     "LAUNCHED_AT": "seconds since the epoch",
 }
 SECONDS_EXPECTED = "a number of seconds above 0, at most 86400"
@@ -96,8 +122,16 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     allowed_fields: str = ""
     allow_media_urls: bool = False
     cache_isolation: bool = True
+    cors_allowed_origins: str = ""
     upstream_hang_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    usage_database: str = "usage.db"
+    gpu_price_per_hour: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     log_format: Literal["json", "text"] = "json"
+    otel_exporter_otlp_endpoint: str | None = None
+    otel_exporter_otlp_headers: Fields = ""
+    otel_service_name: str | None = None
+    otel_traces_sampler: Sampler = "parentbased_always_on"
+    otel_traces_sampler_arg: Annotated[float, Meta(ge=0, le=1)] = 1.0
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
     model_path: str | None = None
     max_model_len: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
@@ -128,9 +162,14 @@ def server_settings() -> Settings:
     return settings
 
 
-def client_key() -> str:
+def client_key(variable: str = "VLLM_API_KEY") -> str:
     """The key that a command sends to a gateway, as OpenCode does; an empty text when there is none."""
-    return os.environ.get("VLLM_API_KEY", "").strip()
+    return os.environ.get(variable, "").strip()
+
+
+def admin_key() -> str:
+    """The key of an administrator's command; the client's where there is no other."""
+    return os.environ.get("VLLM_ADMIN_KEY", "").strip() or client_key()
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -143,10 +182,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     for name, value in given.items():
         _check_alone(name, value)
     settings = msgspec.convert(given, Settings, strict=False)
-    _check_upstream(settings.vllm_base_url)
+    for name in TEXT_CHECKS.keys() & given.keys():
+        _check_text(name, given[name])
     if settings.max_buffered_bytes < settings.max_request_bytes:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
-    _check_endpoint(settings.secret_manager_endpoint)
     _check_model(settings)
     return settings
 
@@ -158,39 +197,11 @@ def _check_alone(name: str, value: str) -> None:
         raise _refusal(name, value) from None
 
 
-def _split(name: str, url: str) -> SplitResult:
-    """An address: nobody's name in it, a port that can be, and no more behind it than a path."""
+def _check_text(name: str, value: str) -> None:
     try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
+        TEXT_CHECKS[name](value)
     except ValueError:
-        raise _refusal(name, url) from None
-    is_more = parts.query or parts.fragment or "@" in parts.netloc or CONTROL.search(url)
-    if not port_is_valid or is_more:
-        raise _refusal(name, url)
-    return parts
-
-
-def _is_server(parts: SplitResult) -> bool:
-    has_name = HOSTNAME.fullmatch(parts.hostname or "") is not None
-    return parts.scheme in ("http", "https") and has_name and parts.path in ("", "/")
-
-
-def _check_upstream(url: str) -> None:
-    parts = _split("VLLM_BASE_URL", url)
-    fits = 1 < len(os.fsencode(parts.path)) <= MAX_SOCKET_PATH_BYTES
-    is_socket = parts.scheme == "unix" and not parts.netloc and fits
-    if not (is_socket or _is_server(parts)):
-        raise _refusal("VLLM_BASE_URL", url)
-
-
-def _check_endpoint(url: str | None) -> None:
-    """Keys come from there, so in clear text only from this machine."""
-    if url is None:
-        return
-    parts = _split("SECRET_MANAGER_ENDPOINT", url)
-    if not _is_server(parts) or (parts.scheme == "http" and parts.hostname not in LOOPBACK):
-        raise _refusal("SECRET_MANAGER_ENDPOINT", url)
+        raise _refusal(name, value) from None
 
 
 def _check_model(settings: Settings) -> None:
@@ -217,7 +228,9 @@ def check_key_source(settings: Settings) -> None:
 
 
 def _refusal(name: str, value: str) -> SettingsError:
-    value = USERINFO.sub("//…@", value[:200])
+    # A password may stand anywhere in the address of a database: nothing of it is shown.
+    is_secret = name in SECRET or (name == "USAGE_DATABASE" and is_address(value))
+    value = "…" if is_secret else USERINFO.sub("//…@", value[:200])
     return SettingsError(f"{name}={value!r} is not valid: expected {_expected(name)}.")
 
 

@@ -20,6 +20,7 @@ from app.environ import make_environ
 from app.errors import RequestTimeout
 from app.head import HeadParser, HeadRefused
 from app.instance import INSTANCE
+from app.log_output import LogOutput
 from app.logs import RequestRecord
 from app.request_log import RequestLog
 from app.routes import known_path
@@ -34,6 +35,7 @@ RETIRED_IDLE_SECONDS = 30.0
 FIRST_REQUEST_SECONDS = 1.0
 FAREWELL_SECONDS = 1.0
 EXTRA_HEAD_SECONDS = 1.0
+SPANS_SECONDS, LAST_SPANS_SECONDS = 2.0, 0.3  # at most, and also where every stream had to be cut
 
 CLIENT_LEFT = (
     *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
@@ -51,12 +53,15 @@ def fixed(cfg: Any) -> Any:
 class GatewayWorker(GeventWorker):
     """gunicorn's gevent worker with a connection loop of our own."""
 
+    slot = 0  # of the instance's tables; gunicorn's hook gives each worker its own
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._fixed = fixed(self.cfg)
         self._environ = dict(base_environ(self._fixed))
         self._crowd = Crowd(self.worker_connections)
         self._stopping: Event | None = None
+        self._lost_told = 0
 
     # Life
 
@@ -75,6 +80,16 @@ class GatewayWorker(GeventWorker):
         if INSTANCE.is_draining:
             self._drain()
         self._log().tell(is_last=True)
+        self._send_spans()
+
+    def _send_spans(self) -> None:
+        """Send what is left of the traces, before this process would be killed for being late."""
+        application: Any = self.wsgi
+        tracing = application.extensions.get("tracing")
+        if tracing is not None:
+            until = INSTANCE.get("draining_since") + self._settings().drain_seconds
+            left = until - time.monotonic() if INSTANCE.is_draining else SPANS_SECONDS
+            tracing.stop(min(SPANS_SECONDS, max(LAST_SPANS_SECONDS, left)))
 
     def _settings(self) -> Settings:
         application: Any = self.wsgi
@@ -145,11 +160,17 @@ class GatewayWorker(GeventWorker):
         self._log().tell()
         for output in logging.getLogger().handlers:
             output.flush()
+            if isinstance(output, LogOutput):
+                self._tell_lost(output.stream.lost_ever)
         if os.getppid() == self.ppid:
             self.notify()  # without a master it would end this process on the spot
         elif not INSTANCE.is_draining:
             self.log.error("the master is gone; draining")
             INSTANCE.begin_drain()
+
+    def _tell_lost(self, lines: int) -> None:
+        INSTANCE.lost_lines[self.slot] += lines - self._lost_told
+        self._lost_told = lines
 
     def _is_busy(self) -> bool:
         return any(connection.is_busy for connection in self._crowd)

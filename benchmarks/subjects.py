@@ -63,6 +63,7 @@ class Ours(Program):
             "PORT": str(self.port),
             "VLLM_BASE_URL": self.upstream_url,
             "API_KEYS_FILE": str(self._keys_file),
+            "USAGE_DATABASE": str(self._keys_file.with_name("usage.db")),
             "WEB_CONCURRENCY": "1",
         }
 

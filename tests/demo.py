@@ -54,6 +54,7 @@ def main() -> int:
             "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),
             "API_KEYS_FILE": "",
             "API_KEYS_SECRET_NAME": "",
+            "USAGE_DATABASE": "off",
             **place,
         }
         gateway = stack.enter_context(

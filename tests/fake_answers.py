@@ -31,6 +31,8 @@ class Script:
 
     framing: Literal["chunked", "length", "close"] = "chunked"
     events: int = 5
+    prompt_tokens: int = 7
+    cached_tokens: int = 3  # of them; told by the chat and text completions alone
     interval: float = 0.0
     before_head: float = 0.0
     before_first_event: float = 0.0
@@ -68,14 +70,20 @@ def models() -> dict[str, Any]:
 
 def usage_of(asked: dict[str, Any], script: Script) -> dict[str, Any]:
     """Made-up but stable counts."""
-    details = {"cached_tokens": 3}
-    total = 7 + script.events
+    details = {"cached_tokens": script.cached_tokens}
+    total = script.prompt_tokens + script.events
     return {
-        "prompt_tokens": 7,
+        "prompt_tokens": script.prompt_tokens,
         "total_tokens": total,
         "completion_tokens": script.events,
         "prompt_tokens_details": details,
     }
+
+
+def told_tokens(target: str, script: Script) -> tuple[int, int, int]:
+    """What a whole answer tells of its prompt's tokens, how many of them were cached, and its own."""
+    cached = script.cached_tokens if target in ("/v1/chat/completions", "/v1/completions") else 0
+    return script.prompt_tokens, cached, 0 if target == "/v1/embeddings" else script.events
 
 
 def completion(asked: dict[str, Any], script: Script) -> dict[str, Any]:
@@ -149,7 +157,7 @@ def completions_events(asked: dict[str, Any], script: Script) -> list[bytes]:
 
 def messages_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     """An Anthropic message stream."""
-    usage = {"input_tokens": 7, "output_tokens": 0}
+    usage = {"input_tokens": script.prompt_tokens, "output_tokens": 0}
     message = {
         "id": "msg_1",
         "type": "message",
@@ -185,7 +193,7 @@ def responses_events(asked: dict[str, Any], script: Script) -> list[bytes]:
     for number in range(script.events):
         steps.append({"type": "response.output_text.delta", "delta": word_of(number, script)})
     if script.done:
-        usage = {"input_tokens": 7, "output_tokens": script.events}
+        usage = {"input_tokens": script.prompt_tokens, "output_tokens": script.events}
         steps.append({"type": "response.completed", "response": {"id": "resp_1", "usage": usage}})
     return [data_event(step, script, step["type"]) for step in steps]
 

@@ -34,7 +34,11 @@ def response(asked: Asked, script: Script) -> Asked:
         "status": "completed",
         "model": asked.get("model"),
         "output": [{"type": "message", "role": "assistant", "content": content}],
-        "usage": {"input_tokens": 7, "output_tokens": script.events, "total_tokens": 7 + script.events},
+        "usage": {
+            "input_tokens": script.prompt_tokens,
+            "output_tokens": script.events,
+            "total_tokens": script.prompt_tokens + script.events,
+        },
     }
 
 
@@ -47,7 +51,7 @@ def message(asked: Asked, script: Script) -> Asked:
         "content": [{"type": "text", "text": _words(script)}],
         "model": asked.get("model"),
         "stop_reason": "end_turn",
-        "usage": {"input_tokens": 7, "output_tokens": script.events},
+        "usage": {"input_tokens": script.prompt_tokens, "output_tokens": script.events},
     }
 
 
@@ -59,7 +63,7 @@ def token_count(_asked: Asked, _script: Script) -> Asked:
 def embeddings(asked: Asked, script: Script) -> Asked:
     """One vector."""
     vector = {"object": "embedding", "index": 0, "embedding": [0.5, -1e-07, 0.25] * script.events}
-    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    usage = {"prompt_tokens": script.prompt_tokens, "total_tokens": script.prompt_tokens}
     return {"object": "list", "data": [vector], "model": asked.get("model"), "usage": usage}
 
 

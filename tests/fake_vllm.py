@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fake_answers import API_EVENTS, WORDS, Script, models
+from tests.fake_answers import API_EVENTS, WORDS, Script, models, told_tokens
+from tests.fake_metrics import METRICS
 from tests.fake_output import Output, end_others, reset
 from tests.fake_plain import plain_answer
 
@@ -32,6 +33,7 @@ class Received:
     body: bytes
     connection: int
     sent: bytearray = field(default_factory=bytearray)  # the answer's body, as far as it went
+    told: tuple[int, int, int] | None = None  # the tokens that its answer told, once that was sent wholly
     client_left_at: float | None = None
     ended: bool = False
 
@@ -57,6 +59,7 @@ class FakeVllm:
         self.open_connections = 0
         self.extra_head_line = ""  # before the framing of every completion
         self.models = (200, json.dumps(models()).encode())
+        self.metrics = (200, METRICS.encode())
         self._connections = itertools.count()
 
     def sent(self, request_id: str) -> bytes:
@@ -103,8 +106,8 @@ class FakeVllm:
         path = request.target.split("?")[0]
         if path == "/health":
             await self._tell_health(writer)
-        elif path == "/v1/models" and request.method == "GET":
-            await send_plain(writer, *self.models)
+        elif path in ("/v1/models", "/metrics") and request.method == "GET":
+            await send_plain(writer, *(self.models if path == "/v1/models" else self.metrics))
         elif request.method == "POST" and path in ROUTES:
             await self._complete(request, writer)
         else:
@@ -137,6 +140,8 @@ class FakeVllm:
             await out.plain(body.encode(script.encoding))
         else:
             await out.stream(API_EVENTS[request.target](asked, script))
+        if script.raw is None and script.body is None and script.fail_after is None and script.status < 400:
+            request.told = told_tokens(request.target, script)
 
 
 async def wait_for_end(reader: asyncio.StreamReader) -> None:
@@ -167,21 +172,19 @@ async def send_plain(writer: asyncio.StreamWriter, status: int, body: bytes) -> 
     await writer.drain()
 
 
-ROUTES = frozenset(
-    (
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/messages/count_tokens",
-        "/v1/embeddings",
-        "/tokenize",
-        "/detokenize",
-        # What vLLM would also answer, so that a leak in the route table shows.
-        "/invocations",
-        "/pause",
-        "/abort_requests",
-    )
+ROUTES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/v1/embeddings",
+    "/tokenize",
+    "/detokenize",
+    # What vLLM would also answer, so that a leak in the route table shows.
+    "/invocations",
+    "/pause",
+    "/abort_requests",
 )
 
 

@@ -47,6 +47,7 @@ class Gateway:
             "PATH": os.environ["PATH"],
             "VLLM_BASE_URL": upstream_url,
             "API_KEYS_FILE": str(self.keys_file),
+            "USAGE_DATABASE": str(folder / "usage.db"),
             "PYTHONWARNINGS": "error::ResourceWarning",
             **{name: str(value) for name, value in settings.items()},
         }

@@ -14,20 +14,25 @@ OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode
 SECONDS = 180
 
 
-def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the events of one run."""
-    home = folder / "home"
-    environ = {
+def clean_environ(home: Path, **more: str) -> dict[str, str]:
+    """An environment with a home of its own, in which OpenCode asks nobody but the gateway."""
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
-        "VLLM_API_KEY": key,
         "NO_COLOR": "1",
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         "npm_config_registry": "http://127.0.0.1:9",
-        **{f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
+        **more,
     }
+
+
+def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the events of one run."""
+    home = folder / "home"
+    xdg = {f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+    environ = clean_environ(home, VLLM_API_KEY=key, **xdg)
     ended = subprocess.run(
         [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
         cwd=folder,

@@ -41,6 +41,7 @@ class Served(Gateway):
         self.environ = {
             **kept,
             "API_KEYS_FILE": str(self.keys_file),
+            "USAGE_DATABASE": str(folder / "usage.db"),
             "VLLM_API_KEY": "sk-not-for-vllm",
             "CUDA_VISIBLE_DEVICES": "-1",
             "DRAIN_SECONDS": "30",

@@ -121,6 +121,6 @@ def test_the_log_tells_who_reloaded_and_what_changed(start: Callable[..., Gatewa
 
     reload(gateway, key=ADMIN)
 
-    line = gateway.log_line(message="keys reloaded")
+    line = gateway.log_line(action="reload keys")
     assert (line["by"], line["keys"]) == ("boss", 2)
     assert (line["added_names"], line["removed_names"], line["changed_names"]) == (["came"], ["gone"], [])

@@ -8,8 +8,8 @@ import pytest
 
 from tests.local import ROOT
 
-PROGRAMS = ("make", "git", "curl", "npm", "setpriv", "faketime")
-PACKAGES = {"setpriv": "util-linux"}
+PROGRAMS = ("make", "git", "curl", "npm", "setpriv", "faketime", "chromium", "promtool", "pg_ctlcluster")
+PACKAGES = {"setpriv": "util-linux", "promtool": "prometheus", "pg_ctlcluster": "postgresql"}
 
 
 def installed(folder: Path, programs: set[str], python: str) -> set[str]:

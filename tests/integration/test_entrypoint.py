@@ -24,12 +24,16 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MAX_PROMPTS": "2", "MAX_EMBEDDING_INPUTS": "2", "MAX_TOOLS": "2", "MAX_SCHEMA_BYTES": "1000",
     "MAX_STOP_STRINGS": "2", "MAX_LOGPROBS": "2", "MAX_LOGIT_BIAS": "2", "ALLOWED_FIELDS": "ignore_eos",
     "ALLOW_MEDIA_URLS": "true", "CACHE_ISOLATION": "false",
+    "CORS_ALLOWED_ORIGINS": "https://chat.example", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "OTEL_EXPORTER_OTLP_HEADERS": "api-key=x", "OTEL_SERVICE_NAME": "gateway",
+    "OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "0.5",
     "MAX_CONCURRENT_REQUESTS": "999", "UPSTREAM_HANG_SECONDS": "119", "MODEL_NAME": "other/model",
     "GCP_PROJECT": "other-project", "API_KEYS_SECRET_NAME": "other-secret",
     "SECRET_MANAGER_ENDPOINT": "https://other.example",
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
     "TRUST_REMOTE_CODE": "true", "ALLOW_OLD_VLLM": "true",
+    "USAGE_DATABASE": "/tmp/other-usage.db", "GPU_PRICE_PER_HOUR": "0.71",
 }  # fmt: skip
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
@@ -162,6 +166,7 @@ def test_the_gateway_gets_every_setting_and_no_hub_token(start_both: Any) -> Non
     assert SETTINGS.items() <= environ.items()
     assert environ.keys() >= MADE_HERE
     assert "HF_TOKEN" not in environ
+    assert not [name for name in entrypoint.vllm.environ() if name.startswith(("OTEL_", "CORS_"))]
 
 
 def test_no_secret_stands_in_an_argument(start_both: Any) -> None:
@@ -204,11 +209,18 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert ended.stderr == "gateway: the program '/no/such/python' does not exist or cannot be run.\n"
 
 
-def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any) -> None:
-    entrypoint = start_both(API_KEYS_FILE="keys.json")
+def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any, tmp_path: Path) -> None:
+    entrypoint = start_both(API_KEYS_FILE="keys.json", USAGE_DATABASE="kept.db")
     entrypoint.wait_ready()
 
     assert entrypoint.chat().status == 200
+    wait_until((tmp_path / "kept.db").exists)
+
+
+def test_usage_that_is_kept_nowhere_makes_no_file(start_both: Any, tmp_path: Path) -> None:
+    start_both(USAGE_DATABASE="off").wait_ready()
+
+    assert not (tmp_path / "off").exists()
 
 
 def test_a_socket_that_the_last_vllm_left_is_no_obstacle(start_both: Any, tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ CASES = {
     "POST /v1/chat/completions": (401, 401, 200),
     "POST /v1/messages": (401, 401, 200),
     "GET /admin/status": (401, 401, 403),
+    "GET /admin/usage": (401, 401, 403),
+    "GET /metrics": (401, 401, 403),
     "PUT /v1/models": (405, 405, 405),
     "GET /nothing": (404, 404, 404),
 }

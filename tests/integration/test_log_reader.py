@@ -12,6 +12,7 @@ import pytest
 
 from tests.fake_vllm import FakeVllmThread
 from tests.gateway import KEY, Gateway, wait_until
+from tests.scrape import BOSS, scrape
 
 MANY = 600  # lines of half a kilobyte: more than a pipe holds
 NOTHING = {"X-API-Key": KEY}
@@ -68,6 +69,20 @@ def test_a_reader_that_stops_costs_no_request_and_lines_that_are_lost_are_counte
     told = [json.loads(line) for line in lines]
     assert [line["lost"] for line in told if line["message"] == "log lines were lost"]
     assert sum(line["message"] == "request" for line in told) > 1000
+
+
+def test_lines_that_are_lost_are_in_the_metrics(piped: Piped) -> None:
+    piped.keys_file.write_text(json.dumps({"tester": KEY, "boss": BOSS}))
+    reading, piped.output = os.pipe()
+    with piped as gateway:
+        gateway.wait_ready()
+        assert scrape(gateway).sum("lost_log_lines_total") == 0
+        for _ in range(6):  # until what is kept of the lines has no more room
+            ask_often(gateway)
+
+        wait_until(lambda: scrape(gateway).sum("lost_log_lines_total") > 0)
+    os.close(piped.output)
+    os.close(reading)
 
 
 def test_other_writers_of_the_same_pipe_may_still_wait(piped: Piped) -> None:

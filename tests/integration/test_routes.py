@@ -10,7 +10,8 @@ from tests.gateway import KEY, Gateway
 from tests.oracle import check_error_shape
 
 SPELLINGS = [
-    "/pause", "/invocations", "/metrics", "/docs", "/openapi.json", "/version", "/load", "/ping", "/v1",
+    "/pause", "/invocations", "/metrics/", "/metrics%2fvllm", "/docs", "/openapi.json", "/version", "/load",
+    "/ping", "/v1",
     "/v1/", "/", "/v1/../pause", "/v1/%2e%2e/pause", "/v1/chat/../../pause", "/v1/models/../../pause",
     "/v1/models/%2e%2e/%2e%2e/pause", "/v1/models/..%2f..%2fpause", "/v1/models/", "/v1/models//",
     "/v1/models/a//b", "/v1/models/a%252Fb", "/v1/models/a%00b", "/v1//chat/completions",

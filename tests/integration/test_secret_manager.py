@@ -163,7 +163,7 @@ def test_a_store_that_fails_at_a_reload_costs_nobody_a_key(
     four: Gateway, secret_manager: FakeSecretManagerThread, faults: dict[str, Any], status: int
 ) -> None:
     before = newest(four)
-    told = len(four.log_lines(message="keys not reloaded"))
+    told = len(four.log_lines(action="reload keys", result="failed"))
     put_keys(secret_manager, {"second": NEW})
     for name, value in faults.items():
         setattr(secret_manager.fake, name, value)
@@ -175,7 +175,7 @@ def test_a_store_that_fails_at_a_reload_costs_nobody_a_key(
     assert answer.json()["age_seconds"] >= 0
     assert ("retry-after" in answer.headers) == (status == 503)
     assert statuses_everywhere(four, KEY) == {200}
-    wait_until(lambda: len(four.log_lines(message="keys not reloaded", by="tester")) == told + 1)
+    wait_until(lambda: len(four.log_lines(action="reload keys", result="failed", by="tester")) == told + 1)
 
 
 def test_a_store_that_is_down_at_a_reload_is_told_and_read_again_when_it_is_up(

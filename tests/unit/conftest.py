@@ -1,9 +1,13 @@
-"""A clock that goes only when it is told to."""
+"""A clock that goes only when it is told to, and a command whose gateways are told what to answer."""
 
 import math
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.opencode_command import Written
 
 
 class Clock:
@@ -23,3 +27,10 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Iterator[Written]:
+    """`opencode-config`."""
+    with Written(tmp_path / "opencode.json") as command:
+        yield command

@@ -280,9 +280,7 @@ def test_the_first_look_at_a_block_changes_no_verdict(events: list[bytes], size:
     for kind in (ChatInspector, ThoroughInspector):
         inspector = kind(choices=1, drop_usage=True)
         passed = run(inspector, b"".join(events), (size,))
-        judged.append(
-            (passed, type(inspector.failure), inspector.account(is_whole=inspector.failure is None))
-        )
+        judged.append((passed, type(inspector.failure), inspector.account()))
 
     assert judged[0] == judged[1]
 
@@ -305,4 +303,4 @@ def test_usage_in_the_middle_of_a_stream_is_read() -> None:
     for event in (first, token, told):
         inspector.feed(event)
 
-    assert inspector.account(is_whole=False) == Usage(7, 3, is_partial=True)
+    assert inspector.account() == Usage(7, 3, is_partial=True)

@@ -83,3 +83,31 @@ def test_the_shares_of_all_are_the_time_in_which_there_was_any(spans: list[tuple
 
         shares = sum(record.gpu_seconds for record in records.values())
         assert shares == pytest.approx(gpu_time.busy_seconds(), abs=1e-6)
+
+
+def test_idle_is_what_is_left_since_the_model_was_ready(clock: Clock) -> None:
+    instance = Instance()
+    gpu_time = GpuTime(instance)
+    assert gpu_time.idle_seconds() == 0
+    clock.now += 10
+    instance.set("ready_since", clock.now)
+    clock.now += 5
+    stint, _ = begin(gpu_time)
+    clock.now += 2
+    stint.close()
+
+    assert (gpu_time.busy_seconds(), gpu_time.idle_seconds()) == (pytest.approx(2), pytest.approx(5))
+
+
+def test_what_was_told_as_a_sum_never_goes_back(clock: Clock) -> None:
+    instance = Instance()
+    gpu_time = GpuTime(instance)
+    instance.set("ready_since", clock.now)
+    clock.now += 5
+    idle, busy = gpu_time.idle_seconds(), gpu_time.busy_seconds()
+    instance.set("gpu_busy", busy + 1e-6)  # as after a race between two workers
+    told = gpu_time.busy_seconds()
+    instance.set("gpu_busy", busy)
+
+    assert gpu_time.idle_seconds() == idle
+    assert gpu_time.busy_seconds() == told > busy

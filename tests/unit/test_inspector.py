@@ -38,7 +38,7 @@ def test_a_usual_answer_passes_unchanged_however_it_is_cut(sizes: list[int], rea
 
     assert passed == body
     assert inspector.failure is None
-    usage = inspector.account(is_whole=True)
+    usage = inspector.account()
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens, usage.is_partial) == (7, 20, False)
 

@@ -51,6 +51,9 @@ def test_tokens_bytes_and_gpu_time_are_counted_by_key_and_model() -> None:
             "gpu_seconds": 0.5,
             "bytes_in": 10,
             "bytes_out": 20,
+            "partial_prompt_tokens": 1,
+            "partial_cached_tokens": 0,
+            "partial_completion_tokens": 2,
         }
     }
 

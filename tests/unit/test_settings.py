@@ -29,6 +29,21 @@ def test_defaults_are_those_of_the_contract(keys_file: str) -> None:
     assert settings.max_request_bytes == 20 * 1024 * 1024
 
 
+@pytest.mark.parametrize(
+    "value", ["Bearer secret-1", "a=secret-1,b", "a b=secret-1", 'a="secret-1"', "a=secret-1\\"]
+)
+def test_fields_with_a_credential_are_refused_without_a_word_of_them(value: str) -> None:
+    with pytest.raises(
+        SettingsError, match="^OTEL_EXPORTER_OTLP_HEADERS='…' is not valid: expected name=value"
+    ):
+        load_settings({"OTEL_EXPORTER_OTLP_HEADERS": value})
+
+
+@pytest.mark.parametrize("value", ["api-key=x", "Authorization=Basic dTpw==,x-y=a%2Cb", "a="])
+def test_fields_for_a_collector_are_names_and_values(value: str) -> None:
+    assert load_settings({"OTEL_EXPORTER_OTLP_HEADERS": value}).otel_exporter_otlp_headers == value
+
+
 def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
     assert load_settings({"API_KEYS_FILE": keys_file, "PORT": " "}).port == 8080
 
@@ -54,7 +69,15 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("SECRET_MANAGER_ENDPOINT", "http://[::1"), ("SECRET_MANAGER_ENDPOINT", "https://h:99999"),
      ("SECRET_MANAGER_ENDPOINT", "https://h:x"), ("SECRET_MANAGER_ENDPOINT", "https://h#x"),
      ("SECRET_MANAGER_ENDPOINT", "https://h/v1"), ("SECRET_MANAGER_ENDPOINT", "https://h?x"),
-     ("SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com")],
+     ("SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com"),
+     ("CORS_ALLOWED_ORIGINS", "chat.example"), ("CORS_ALLOWED_ORIGINS", "https://chat.example/"),
+     ("CORS_ALLOWED_ORIGINS", "https://chat.example,"), ("CORS_ALLOWED_ORIGINS", "https://Chat.example"),
+     ("CORS_ALLOWED_ORIGINS", "https://chat.example:443"), ("CORS_ALLOWED_ORIGINS", "http://h:80"),
+     ("CORS_ALLOWED_ORIGINS", "*, https://chat.example"), ("CORS_ALLOWED_ORIGINS", "https://*.example"),
+     ("CORS_ALLOWED_ORIGINS", "null"), ("CORS_ALLOWED_ORIGINS", "file://"), ("CORS_ALLOWED_ORIGINS", ","),
+     ("CORS_ALLOWED_ORIGINS", "https://a b"),
+     ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h?x"),
+     ("OTEL_TRACES_SAMPLER", "sometimes"), ("OTEL_TRACES_SAMPLER_ARG", "1.5")],
 )  # fmt: skip
 def test_a_bad_value_is_named_with_what_is_expected(name: str, value: str, keys_file: str) -> None:
     with pytest.raises(SettingsError) as caught:

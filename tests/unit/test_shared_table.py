@@ -1,12 +1,15 @@
 """Counting in shared memory: rows are found again by every process, and sums never go back."""
 
 import multiprocessing
+import os
+import struct
 from collections import Counter
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shared_table import OTHER, SharedTable
+from app.shared_table import OTHER, Rows, SharedTable
 
 fork = multiprocessing.get_context("fork")
 
@@ -81,3 +84,40 @@ def test_no_count_is_lost_whatever_the_labels_are(names: list[tuple[str, str]], 
     wanted = Counter(names)
     exact = {labels: values[1] for labels, values in sums.items() if labels != (OTHER, OTHER)}
     assert all(wanted[labels] == value for labels, value in exact.items())
+
+
+def test_a_name_that_a_killed_worker_had_half_written_misleads_nobody() -> None:
+    counted = table()
+    add(counted, 0, ("a", "m"))
+    before = counted.slot(0)
+    # What it had written when it was killed: a text, and no row yet.
+    struct.pack_into("H", before._texts, before._read_bytes, 14)
+    before._texts[before._read_bytes + 2 : before._read_bytes + 16] = b'["wrong","no"]'
+
+    after = Rows(counted._memory[: counted._slot_bytes], *counted._shape)
+    after.cells[after.start(("b", "m")) + 1] += 2
+
+    assert counted.sums(1) == {("a", "m"): [0, 1], ("b", "m"): [0, 2]}
+
+
+def test_a_table_keeps_one_descriptor_however_many_slots_are_looked_at() -> None:
+    table().sums(1)  # what gevent opens, it opens once
+    before = len(os.listdir("/proc/self/fd"))
+    counted = table()
+    counted.sums(512)
+
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_slots_that_nobody_writes_take_no_memory() -> None:
+    before = shared_kib()
+    counted = table(rows=8192, text_bytes=1024 * 1024)
+    add(counted, 1000, ("a", "m"))
+
+    assert shared_kib() - before < 2048
+    assert counted.sums(1001) == {("a", "m"): [0, 1]}
+
+
+def shared_kib() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssShmem:")[1].split()[0])

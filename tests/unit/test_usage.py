@@ -82,7 +82,7 @@ def test_a_stream_that_ends_early_is_counted_by_what_was_streamed(
     for piece in cuts(b"".join(STREAMS[api][: lead + streamed]), sizes):
         inspector.feed(piece)
 
-    counted = inspector.account(is_whole=False)
+    counted = inspector.account()
 
     assert counted == (Usage(0, streamed, 0, is_partial=True) if streamed else None)
 
@@ -91,7 +91,7 @@ def test_a_message_that_ends_early_still_tells_its_prompt() -> None:
     inspector = choose_inspector(Api.MESSAGES, streamed=True, choices=1, drop_usage=False)
     inspector.feed(b"".join(messages_events(ASKED, Script(events=9))[:5]))
 
-    assert inspector.account(is_whole=False) == Usage(7, 3, 0, is_partial=True)
+    assert inspector.account() == Usage(7, 3, 0, is_partial=True)
 
 
 def test_a_whole_stream_is_counted_as_the_upstream_told() -> None:
@@ -100,11 +100,11 @@ def test_a_whole_stream_is_counted_as_the_upstream_told() -> None:
     inspector.feed(b"".join(chat_events(wish, Script(events=9))))
     inspector.end()
 
-    assert inspector.account(is_whole=True) == Usage(7, 9, 3)
+    assert inspector.account() == Usage(7, 9, 3)
 
 
 def test_an_answer_that_was_not_streamed_and_broke_used_nothing_that_is_known() -> None:
     inspector = choose_inspector(Api.CHAT, streamed=False, choices=1, drop_usage=False)
     inspector.feed(json.dumps({"usage": USAGE}).encode())
 
-    assert inspector.account(is_whole=False) is None
+    assert inspector.account() is None

@@ -1,0 +1,1 @@
+"""The doctor, in front of deployments with one planted fault each."""
