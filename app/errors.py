@@ -5,6 +5,7 @@ GatewayError
 │   └── TargetTooLong 414, ExpectationFailed 417, HeadersTooLarge 431
 ├── AmbiguousCredentials 400   two keys of different names in one request
 ├── InvalidJson, InvalidField 400   the body, or a field of it, is not what it must be
+├── CompactionLoop 400         a prompt that comes back, compacted, and never fits: see overflow.py
 ├── MissingOrInvalidKey 401
 ├── InsufficientScope 403
 ├── RouteNotFound 404          ModelNotFound 404
@@ -98,6 +99,17 @@ class InvalidField(InvalidRequest):
 
     code = "invalid_field"
     message = "A field of the request body is not valid."
+
+
+class CompactionLoop(InvalidRequest):
+    """The same prompt was refused for its length again and again; this must not read as one more overflow."""
+
+    code = "compaction_loop"
+    message = (
+        "This prompt does not fit into the model's window, and compacting the conversation does not help. "
+        "Give the model a larger window (MAX_MODEL_LEN), or let `opencode-config` write "
+        "a smaller prompt for OpenCode."
+    )
 
 
 class MissingOrInvalidKey(GatewayError):

@@ -15,12 +15,14 @@ from app.body import check_declared, edited, parse_body, read_body, usage_wish
 from app.connection import ClientConnection
 from app.current import this_g, this_request
 from app.dialects import choose_inspector
+from app.errors import RequestTooLarge
 from app.gpu_time import GpuTime, Stint
 from app.hold import Hold
 from app.inspector import Inspector
 from app.limits import Limits
 from app.load import Load, Share
 from app.logs import RequestRecord, clean
+from app.overflow import Overflows
 from app.policy import Policy
 from app.refusal import check_usable, refusal_of_upstream
 from app.relay import Relay
@@ -42,6 +44,11 @@ class Plan:
     is_stream: bool
     inspector: Inspector
 
+    @property
+    def body(self) -> bytes:
+        """What goes upstream."""
+        return self.call.body or b""
+
 
 class Proxy:
     """Brings one request to the upstream and its answer back."""
@@ -55,13 +62,14 @@ class Proxy:
         self._load = load
         self._gpu_time = gpu_time
         self._policy = Policy(settings)
+        self._overflows = Overflows()
 
     def relay(self) -> Response:
         """Read, check, hold, send, and hand the answer to the relay."""
         current, found = this_request(), this_g()
         record: RequestRecord = found.record
         connection: ClientConnection = current.environ[CONNECTION]
-        length = self._check_declared(current)
+        length = self._check_declared(current, found)
         share = connection.keep(self._load.enter())
         stream = current.environ["wsgi.input"]
         plan = self._plan(found, current, self._read_body(stream, connection, share, length, record))
@@ -72,19 +80,26 @@ class Proxy:
             with gevent.Timeout(*limits.to_head()):
                 answer = connection.keep(self._upstream.open(plan.call))
                 if answer.is_refusal:
-                    return refusal_of_upstream(answer)
+                    return self._refuse(answer, current, found, plan.body)
         share.drop_body()
         check_usable(answer, is_stream=plan.is_stream)
+        if self._overflows.are_recent and found.route.api is Api.CHAT:
+            self._overflows.note_answer(current.headers, found.principal.secret, plan.body)
         return _respond(answer, Relay(answer, plan.inspector, limits, record))
 
-    def _check_declared(self, current: Request) -> int | None:
+    def _check_declared(self, current: Request, found: Any) -> int | None:
         """The length that the head declares; None for a chunked body, which tells none."""
         environ = current.environ
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ  # the worker takes no other coding
         length = None if is_chunked else current.content_length or 0
         content_type = environ.get("CONTENT_TYPE", "")
         content_encoding = environ.get("HTTP_CONTENT_ENCODING", "")
-        check_declared(content_type, content_encoding, length, self._settings.max_request_bytes)
+        try:
+            check_declared(content_type, content_encoding, length, self._settings.max_request_bytes)
+        except RequestTooLarge:
+            if found.route.api is Api.CHAT:
+                self._overflows.check_size(length, current.headers, found.principal.secret)
+            raise
         return length
 
     def _read_body(
@@ -134,6 +149,14 @@ class Proxy:
             is_stream=is_stream,
             inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
         )
+
+    def _refuse(self, answer: Answer, current: Request, found: Any, body: bytes) -> Response:
+        refusal = refusal_of_upstream(answer)
+        if found.route.api is Api.CHAT:
+            self._overflows.check_refusal(
+                refusal.status_code, refusal.get_data(), current.headers, found.principal.secret, body
+            )
+        return refusal
 
     def _limits(self, record: RequestRecord) -> Limits:
         now, settings = time.monotonic(), self._settings

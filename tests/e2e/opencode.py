@@ -7,11 +7,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from app.opencode.config import Gateway, Model, Wishes, opencode_config
 from tests.local import ROOT
 
 MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 OPENCODE = ROOT / f"tests/e2e/node_modules/opencode-linux-{MACHINE}/bin/opencode"
 SECONDS = 180
+WINDOW = 32_768  # tokens, as OpenCode is told
 
 
 def clean_environ(home: Path, **more: str) -> dict[str, str]:
@@ -28,18 +30,28 @@ def clean_environ(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def run_opencode(folder: Path, prompt: str, key: str) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and the events of one run."""
+def write_project(folder: Path, base_url: str, model: str, **options: Any) -> None:
+    """The opencode.json that our command writes, with `options` for the model, which go into each body."""
+    gateway = Gateway(base_url.removesuffix("/v1"), [Model(model, WINDOW)])
+    config = opencode_config([gateway], Wishes(options=options))
+    config["provider"][gateway.provider]["options"]["baseURL"] = base_url
+    (folder / "opencode.json").write_text(json.dumps(config))
+
+
+def run_opencode(
+    folder: Path, prompt: str, key: str, *options: str, seconds: float = SECONDS
+) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the events of one run; `--continue` among the options goes on with the last one."""
     home = folder / "home"
     xdg = {f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
     environ = clean_environ(home, VLLM_API_KEY=key, **xdg)
     ended = subprocess.run(
-        [OPENCODE, "run", "--format", "json", "--title", "t", prompt],
+        [OPENCODE, "run", "--format", "json", "--title", "t", *options, prompt],
         cwd=folder,
         env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
     )
     return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]
