@@ -6,10 +6,10 @@ import time
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from app.addresses import LOOPBACK
 from app.doctor.deployment import Deployment
 from app.doctor.finding import Finding, Stopped, fine, trouble
 from app.doctor.reading import describe_kind, dig, dig_text, is_of_iam, read_json
-from app.settings import LOOPBACK
 
 FORBIDDEN = re.compile(r"[\x00-\x20\x7f?#@\\]")
 SHARED_SPACE = ipaddress.ip_network("100.64.0.0/10")  # of VPNs such as Tailscale, RFC 6598

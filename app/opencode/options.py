@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from app.addresses import LOOPBACK
 from app.opencode.cards import fetch_models, tell
 from app.opencode.choice import choose_models, find_model, fit
 from app.opencode.config import (
@@ -22,7 +23,6 @@ from app.opencode.config import (
     Wishes,
     opencode_config,
 )
-from app.settings import LOOPBACK
 
 NAMED = re.compile(r"([a-z0-9][a-z0-9-]{0,62})=(.*)", re.ASCII)
 TEMPERATURE = click.FloatRange(0, 2)
