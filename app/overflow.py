@@ -18,23 +18,25 @@ COMEBACKS = 3  # a prompt that was replayed once may still fit when it is summar
 MEMORY_SECONDS = 600  # between two of them: a slow model needs minutes to compact
 PLACES = 1024
 SECOND = 0xFFFFFF  # of the monotonic clock, as far as it is kept
+READ_BYTES = 1024  # of a refusal: it says at once what is wrong, and may repeat what the client sent
 SESSION = ("X-Session-Id", "X-Session-Affinity")
 SIZE_BITS = 12  # bodies that differ by less than 4 KiB are taken for the same: summaries differ
 TOO_MANY_BYTES = (
     "This prompt has more bytes than the gateway takes, and compacting the conversation does not help. "
     "Attach less, or start the gateway with a larger MAX_REQUEST_BYTES."
 )
-# What OpenCode 1.18.33 takes for an overflow, from its own code; it looks for the rate limits first.
+# What OpenCode 1.18.33 takes for an overflow, from its own code, with bounds; rate limits it looks for first.
 OVERFLOW = re.compile(
     rb"prompt is too long|request_too_large|input is too long for requested model|exceeds the context window"
     rb"|exceeds (?:the )?(?:model'?s )?maximum context length(?: of [\d,]+ tokens?|\s*\([\d,]+\))"
-    rb"|input token count.*exceeds the maximum|tokens in request more than max tokens allowed"
+    rb"|input token count.{0,80}exceeds the maximum|tokens in request more than max tokens allowed"
     rb"|maximum prompt length is \d+|reduce the length of the messages|maximum context length is \d+ tokens"
     rb"|exceeds (?:the )?maximum allowed input length of [\d,]+ tokens?"
     rb"|input \(\d+ tokens\) is longer than the model'?s context length \(\d+ tokens\)"
     rb"|exceeds the limit of \d+|exceeds the available context size|greater than the context length"
     rb"|context window exceeds limit|exceeded model token limit|context[_ ]length[_ ]exceeded"
-    rb"|request entity too large|context length is only \d+ tokens|input length.*exceeds.*context length"
+    rb"|request entity too large|context length is only \d+ tokens"
+    rb"|input length.{0,80}exceeds.{0,80}context length"
     rb"|prompt too long; exceeded (?:max )?context length|too large for model with \d+ maximum context length"
     rb"|prompt has [\d,]+ tokens?, but the configured context size is [\d,]+ tokens?"
     rb"|model_context_window_exceeded|too many tokens|token limit exceeded",
@@ -60,7 +62,8 @@ def is_overflow(status: int, raw: bytes) -> bool:
     """Whether OpenCode takes this refusal as a sign to compact."""
     if status == 413:
         return True
-    return status == 400 and OVERFLOW.search(raw) is not None and LIMITED.search(raw) is None
+    said = raw[:READ_BYTES]
+    return status == 400 and OVERFLOW.search(said) is not None and LIMITED.search(said) is None
 
 
 def waiting_prompt(body: bytes) -> bytes | None:

@@ -96,7 +96,8 @@ class Front:
         gateway = http.client.HTTPConnection("127.0.0.1", gateway_port, timeout=20)
         try:
             gateway.request(passing.method, passing.path, passing.body or None, passing.headers)
-            self._relay(handler, passing, gateway.getresponse())
+            with gateway.getresponse() as response:
+                self._relay(handler, passing, response)
         finally:
             gateway.close()
 

@@ -15,7 +15,7 @@ class OddServer:
         self._behaviour = behaviour
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads: list[threading.Thread] = []
-        self.has_ended = threading.Event()
+        self._socks: list[socket.socket] = []
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -25,9 +25,11 @@ class OddServer:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self.has_ended.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for sock in self._socks:
+            with suppress(OSError):  # the client has left
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in (self._accepting, *self._threads):
             thread.join(5)
 
@@ -36,6 +38,7 @@ class OddServer:
             while True:
                 sock, _ = self._listener.accept()
                 thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+                self._socks.append(sock)
                 self._threads.append(thread)
                 thread.start()
 

@@ -1,6 +1,7 @@
 """What proxies in front of a gateway do to requests and answers."""
 
 import gzip
+import time
 from collections.abc import Callable, Iterator
 
 from tests.front import Canned, Headers, Passing, Tampering
@@ -47,6 +48,32 @@ def in_blocks(size: int) -> Tampering:
                 yield held
                 held = b""
         yield held
+
+    return Tampering(on_body=on_body)
+
+
+def sliced(size: int, pause: float) -> Tampering:
+    """As a slow line does: small pieces, `pause` seconds before each."""
+
+    def on_body(_passing: Passing, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            for start in range(0, len(piece), size):
+                time.sleep(pause)
+                yield piece[start : start + size]
+
+    return Tampering(on_body=on_body)
+
+
+def cut_after(size: int) -> Tampering:
+    """Close in the middle of a stream, once so many bytes have passed."""
+
+    def on_body(passing: Passing, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        passed = 0
+        for piece in pieces:
+            yield piece
+            passed += len(piece)
+            if passing.is_stream and passed > size:
+                raise ConnectionAbortedError
 
     return Tampering(on_body=on_body)
 

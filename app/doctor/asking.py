@@ -122,22 +122,23 @@ class Client:
                 self._tell(f"waiting for an answer, {time.monotonic() - since:.0f} s")
 
     def _exchange(self, question: Question, reply: Reply) -> None:
-        declared = {} if question.body is None else {"Content-Type": "application/json"}
+        session, limits = self._session, (min(CONNECT_SECONDS, question.seconds), question.seconds)
         try:
-            with self._session.request(
-                question.method,
-                self.url + question.path,
-                headers={**self._headers, **declared, **question.headers},
-                data=question.content(),
-                timeout=(min(CONNECT_SECONDS, question.seconds), question.seconds),
-                stream=True,
-                allow_redirects=False,
-            ) as response:
+            prepared = session.prepare_request(self._prepare(question))
+            url = prepared.url or self.url
+            settings: dict[str, Any] = {**session.merge_environment_settings(url, {}, True, None, None)}
+            # Past the session's own `send`, which reads the whole body of a redirect, however long it is.
+            with session.get_adapter(url).send(prepared, timeout=limits, **settings) as response:
                 _read(response, reply, question.stop)
         except FAILURES as error:
             reply.failure = error
         finally:
             reply.is_over = True
+
+    def _prepare(self, question: Question) -> requests.Request:
+        declared = {} if question.body is None else {"Content-Type": "application/json"}
+        headers = {**self._headers, **declared, **question.headers}
+        return requests.Request(question.method, self.url + question.path, headers, data=question.content())
 
     def _explain(self, error: BaseException, seconds: float) -> Finding:
         code = "no_answer" if isinstance(error, TimeoutError) else code_of(error)

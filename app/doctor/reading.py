@@ -95,8 +95,8 @@ def explain(reply: Reply, message: str = "") -> Finding:
     code, _ = error_of(reply)
     own = OWN_CODES.get(code, "")
     cases = (
-        ("too_large", isinstance(reply.failure, TooLarge)),
         ("redirect", 300 <= reply.status < 400),
+        ("too_large", isinstance(reply.failure, TooLarge)),
         ("iam", is_of_iam(reply)),
         (own, bool(own)),
         ("front_timeout", reply.status in GATEWAY_TIMEOUTS and not message),

@@ -132,6 +132,10 @@ def test_the_checks_show_models_and_an_answer(printed: dict[int, str]) -> None:
         assert "The capital of France is" in output
 
 
+def test_the_doctor_finds_nothing_wrong(printed: dict[int, str]) -> None:
+    assert "\n0 faults" in printed[block_with("wsgi doctor")]
+
+
 def test_a_login_and_its_end(printed: dict[int, str]) -> None:
     login = printed[block_with("opencode auth login https://opencode.example\n")]
 
@@ -161,6 +165,8 @@ def test_a_file_is_read_as_the_guide_says(guide: Guide, tmp_path: Path, block: B
         line for line in listed.split() if not line.startswith("opencode/")
     }
     assert (status, "The capital of France is" in said) == (0, True), said
+    for each in config["provider"].values():  # what else stands there has no effect
+        assert set(each["options"]) <= {"baseURL", "apiKey", "headers"}
     provider, model = config["model"].split("/", 1)
     settings = config["provider"][provider]["models"][model]
     agent = config.get("agent", {}).get("build", {})
@@ -183,6 +189,13 @@ def test_the_merged_configuration_does_not_show_the_key(guide: Guide, tmp_path: 
     assert f"{guide.stages[0].url}/v1" in shown
     assert '"apiKey": "***"' in shown
     assert KEY not in shown
+
+
+def test_a_project_of_somebody_else_is_not_listened_to(guide: Guide, tmp_path: Path) -> None:
+    user = User(tmp_path, VLLM_API_KEY=KEY, OPENCODE_DISABLE_PROJECT_CONFIG="1")
+    user.write_config(json.loads(guide.here(FILES[0].text)))
+
+    assert "vllm-gateway" not in user.opencode("models")[1]
 
 
 def test_the_options_are_written_where_the_guide_says(guide: Guide, printed: dict[int, str]) -> None:

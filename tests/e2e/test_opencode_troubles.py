@@ -22,6 +22,7 @@ from tests.local import ROOT, free_port
 MODEL = "org/model-1"
 ADMIN_KEY = "sk-test-of-an-operator"
 GOOGLE = "<html><head><title>{0}</title></head><body><h1>Error: {0}</h1></body></html>"
+TOO_LONG = "This model's maximum context length is 8192 tokens. However, your prompt contains 9000."
 ROW = re.compile(r"^\| `(.+?)`[^|]*\|", re.MULTILINE)
 ROWS = ROW.findall((ROOT / "docs" / "opencode.md").read_text())
 MINUTE = ("Cannot connect to API", "The model server did not answer", "The model is starting")  # of six tries
@@ -130,8 +131,9 @@ SCENES: dict[str, Callable[[Scene], str]] = {
     "Provider not found": lambda scene: scene.user.opencode("models", "vllm-gateway")[1],
     "Missing key": without_limit,
     "The operation timed out": with_timeout,
+    "This prompt does not fit": lambda scene: scene.refuse(400, TOO_LONG),
     "maximum context length": lambda scene: scene.refuse(
-        400, "This model's maximum context length is 8192 tokens. However, your prompt contains 9000.",
+        400, TOO_LONG,
         compaction={"auto": False},
     ),
     "max_tokens=": lambda scene: scene.refuse(

@@ -11,7 +11,8 @@ from tests.opencode_command import CARD, MODEL, Written, models
 
 
 @pytest.mark.parametrize("url", [
-    "gateway.example", "ftp://gateway.example", "https://", "https://me:secret@gateway.example", "https://g:x",
+    "https://me:secret@gateway.example",  # pragma: allowlist secret
+    "gateway.example", "ftp://gateway.example", "https://", "https://g:x",
     "https://g/?key=1", "https://g/#a", "openai-like=https://g", "opencode=https://g", "Big=https://g",
     "https://g/{env:HOME}", "https://[",
 ])  # fmt: skip

@@ -112,6 +112,13 @@ def test_other_refusals_do_not_count(client: Client, status: int, raw: bytes) ->
     assert not any(client.is_stopped(status=status, raw=raw) for _ in range(5))
 
 
+@pytest.mark.parametrize("repeated", [b"input token count", b"input length exceeds ", b"exceeds the "])
+def test_a_long_refusal_is_judged_by_its_beginning(repeated: bytes) -> None:
+    """Whole, some of these took the patterns minutes."""
+    assert is_overflow(400, VLLM + repeated * 4000)
+    assert not is_overflow(400, repeated * 4000 + VLLM)
+
+
 def test_any_413_is_an_overflow() -> None:
     assert is_overflow(413, b"")
 

@@ -4,16 +4,16 @@ import pytest
 
 from app.doctor import place
 from tests.examined import IDENTITY_TOKEN, OTHER_KEY, examine
-from tests.fault_proxy import FaultProxy, Faults
 from tests.front import Front
-from tests.gateway import Gateway
 from tests.tampering import (
     answers,
     compressing,
+    cut_after,
     drops,
     in_blocks,
     puts,
     rewriting,
+    sliced,
     without_events,
     without_head,
 )
@@ -96,29 +96,26 @@ def test_an_instance_that_starts_for_the_first_request_is_told(
     assert "as when an instance has to start" in examine(front.url).finding("reach")["text"]
 
 
-def test_a_proxy_that_sends_the_whole_answer_at_once_is_found(gateway: Gateway) -> None:
-    with FaultProxy(gateway.port) as proxy:
-        proxy.faults = Faults(gather=1.5)
+def test_a_proxy_that_sends_the_whole_answer_at_once_is_found(front: Front) -> None:
+    front.tampering = in_blocks(10**9)
 
-        found = examine(proxy.url)
+    found = examine(front.url)
 
     assert (found.status, found.troubles) == (1, ["stream_buffered"])
 
 
-def test_a_stream_that_is_cut_on_its_way_is_named(gateway: Gateway) -> None:
-    with FaultProxy(gateway.port) as proxy:
-        proxy.faults = Faults(cut_after=2500)
+def test_a_stream_that_is_cut_on_its_way_is_named(front: Front) -> None:
+    front.tampering = cut_after(2500)
 
-        found = examine(proxy.url)
+    found = examine(front.url)
 
     assert (found.status, found.troubles) == (1, ["stream_cut"])
 
 
-def test_a_slow_line_is_not_taken_for_a_proxy_that_holds_back(gateway: Gateway) -> None:
-    with FaultProxy(gateway.port) as proxy:
-        proxy.faults = Faults(latency=0.03, slice_bytes=97)
+def test_a_slow_line_is_not_taken_for_a_proxy_that_holds_back(front: Front) -> None:
+    front.tampering = sliced(97, pause=0.003)
 
-        assert examine(proxy.url).troubles == []
+    assert examine(front.url).troubles == []
 
 
 def test_an_identity_token_goes_past_iam(front: Front) -> None:

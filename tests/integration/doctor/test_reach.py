@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import trustme
 
 from app.doctor import asking, examination, place
 from tests.examined import examine
-from tests.fault_proxy import FaultProxy
 from tests.gateway import Gateway
 from tests.integration.test_clock import Clock
 from tests.local import free_port
@@ -55,18 +55,21 @@ def test_a_port_where_nothing_listens_is_named() -> None:
 
 def test_a_host_that_swallows_connections_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "CONNECT_SECONDS", 0.5)
-    with FaultProxy(free_port()) as proxy:
-        proxy.swallow_connects()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(4):  # more than a queue of that length takes
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
 
-        assert examine(proxy.url).troubles == ["unreachable"]
+        assert examine(f"http://127.0.0.1:{listener.getsockname()[1]}").troubles == ["unreachable"]
 
 
 def test_a_deployment_that_is_slow_throughout_is_left_in_time(
     monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
     monkeypatch.setattr(examination, "MOST_SECONDS", 0.3)
-    with FaultProxy(gateway.port) as proxy:
-        found = examine(proxy.url, "--wait", "0")
+
+    found = examine(f"http://127.0.0.1:{gateway.port}", "--wait", "0")
 
     assert (found.status, found.troubles) == (1, ["too_slow"])
 
@@ -116,6 +119,23 @@ def test_a_server_that_never_answers_is_left_in_time(
 def test_an_answer_that_goes_on_for_ever_is_left_in_time(impatient: None) -> None:
     with OddServer(drip(b"HTTP/1.1 200 OK\r\n\r\n", 0.02)) as server:
         assert examine(server.url).troubles == ["stalled"]
+
+
+@pytest.mark.parametrize("target", ["http://[", "\xff", "https://elsewhere.example/" + "x" * 5000, ""])
+def test_a_redirect_is_not_followed_nor_read(impatient: None, target: str) -> None:
+    head = f"HTTP/1.1 302 Found\r\nlocation: {target}\r\n\r\n".encode("latin-1")
+
+    def behave(sock: socket.socket) -> None:
+        read_head(sock)
+        sock.sendall(head)
+        while True:
+            sock.sendall(b"x" * 65536)
+
+    with OddServer(behave) as server:
+        found = examine(server.url)
+
+    assert (found.status, found.troubles) == (1, ["redirect"])
+    assert found.report["seconds"] < 5
 
 
 def test_a_port_without_tls_is_named(gateway: Gateway) -> None:
