@@ -46,14 +46,14 @@ def test_every_key_and_model_has_a_row_and_the_totals_are_their_sum(used: Gatewa
     for name in ("requests", "errors", "aborts", "prompt_tokens", "completion_tokens", "bytes_out"):
         assert report["totals"][name] == sum(row[name] for row in report["rows"]) > 0
     seconds = sum(row["gpu_seconds"] for row in report["rows"])
-    assert report["totals"]["gpu_seconds"] == pytest.approx(seconds)
+    assert report["totals"]["gpu_seconds"] == pytest.approx(seconds, abs=1e-4)  # each is rounded
 
 
 def test_the_seconds_of_the_keys_are_those_in_which_the_instance_was_busy(used: Gateway) -> None:
     report = ask_usage(used)
 
     times = report["instances"]
-    assert times["busy_seconds"] == pytest.approx(report["totals"]["gpu_seconds"], rel=0.02)
+    assert times["busy_seconds"] == pytest.approx(report["totals"]["gpu_seconds"], rel=0.05)
     assert times["startup_seconds"] > 0
     assert times["idle_seconds"] > 0
     assert times["idle_cost"] == pytest.approx(times["idle_seconds"] / 3600 * 0.71, abs=1e-6)
