@@ -84,16 +84,16 @@ class Sessions:
         self._ended.add(session.id)
 
     def cookie_of(self, session: Session) -> str:
-        """What the browser keeps."""
-        return str(self._signer.dumps(msgspec.to_builtins(session)))
+        """What the browser keeps; in hex, since base64 may happen to look like an API key."""
+        return str(self._signer.dumps(msgspec.to_builtins(session))).encode().hex()
 
     def read(self, cookie: str) -> Session | None:
         """The session of a cookie; None for anything that is no cookie of ours, or whose time is over."""
         if not cookie or len(cookie) > MAX_COOKIE_CHARS:
             return None
         try:
-            session = msgspec.convert(self._signer.loads(cookie), Session)
-        except (BadData, msgspec.MsgspecError):
+            session = msgspec.convert(self._signer.loads(bytes.fromhex(cookie)), Session)
+        except (BadData, ValueError, msgspec.MsgspecError):
             return None
         is_live = session.is_live(time.time())
         return session if is_live and not self._ended.has(session.id) else None

@@ -70,7 +70,7 @@ def test_what_was_done_is_written_down(page: Page) -> None:
     assert [(line["action"], line["result"], line["by"]) for line in lines] == [
         ("log in", "done", "boss"),
         ("try model", "done", "boss"),
-        ("log in", "refused", None),
+        ("POST /admin/login", "refused", None),
         ("log in", "refused", "tester"),
         ("log out", "done", "boss"),
     ]

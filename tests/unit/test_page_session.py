@@ -1,5 +1,6 @@
 """A session is its browser's own, of bounded life, and nothing without the key that began it."""
 
+import re
 import time
 
 import msgspec
@@ -33,6 +34,10 @@ def test_a_cookie_is_read_as_the_session_that_it_was_made_of(sessions: Sessions)
     session = sessions.begin(BOSS)
 
     assert sessions.read(sessions.cookie_of(session)) == session
+
+
+def test_a_cookie_never_looks_like_a_key(sessions: Sessions) -> None:
+    assert re.fullmatch("[0-9a-f]{100,512}", sessions.cookie_of(sessions.begin(BOSS)))
 
 
 def test_a_cookie_tells_nothing_of_the_key(sessions: Sessions) -> None:
