@@ -31,7 +31,7 @@ LEFT_OUT_requirements-aider.in := requests urllib3 starlette
 UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e test-clients check security audit sbom measure soak fuzz bench \
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e test-clients check security audit sbom measure soak fuzz bench screenshot \
   bench-quick bench-setup format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
@@ -48,7 +48,7 @@ test: check test-fast test-e2e test-clients ## everything
 test-fast: dev gateway-alone audit-tools ## unit and integration tests, about four minutes
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
-test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs
+test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs, a real Chromium
 	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
 	$(BIN)/pytest -q --timeout 400 tests/e2e
 
@@ -84,6 +84,9 @@ soak: dev ## ten minutes of mixed load and faults, or SECONDS=60
 
 fuzz: dev ## 100,000 odd requests, or REQUESTS=1000; about ten minutes
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
+screenshot: dev ## the picture of the status page in docs/, of the real one in a real Chromium; six minutes
+	$(BIN)/python -m tests.screenshot
 
 bench: bench-setup ## this gateway and others, measured in one run: benchmarks/results and docs/benchmarks.md; 20 minutes
 	$(BIN)/python -m benchmarks

@@ -117,13 +117,13 @@ def begin_drain(server: Any, number: int, frame: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start the worker's share of the background duties; its first client finds the keys read."""
     extensions = worker.wsgi.extensions
-    for counting in ("load", "gpu_time", "hold", "request_log"):
+    for counting in ("load", "gpu_time", "hold", "request_log", "recent_errors"):
         extensions[counting].slot = worker.slot
     extensions["ledger"].use_slot(worker.slot)
     INSTANCE.pids[worker.slot] = os.getpid()
     if "tracing" in extensions:
         extensions["tracing"].start()
-    for duty in ("monitor", "key_refresh", "usage_keeper"):
+    for duty in ("monitor", "key_refresh", "usage_keeper", "history"):
         gevent.spawn(keep_running, extensions[duty].run)
     extensions["key_refresh"].wait_for_first()
 

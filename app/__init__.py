@@ -36,6 +36,13 @@ from app.request_log import RequestLog
 from app.routes import speaks_anthropic
 from app.settings import Settings, process_settings
 from app.startup import Startup
+from app.status_page import views as status_page
+from app.status_page.guard import Guard
+from app.status_page.history import History
+from app.status_page.model_list import ModelList
+from app.status_page.overview import Overview
+from app.status_page.recent_errors import RecentErrors
+from app.status_page.session import Sessions
 from app.unavailable import Overloaded
 from app.upstream import Upstream
 from app.watch import UpstreamWatch
@@ -81,8 +88,8 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
         models=models.Models(upstream, hold),
         health=health.Health(keys, watch, instance, startup),
     )
-    app.before_request(auth.Gate(keys, instance, settings.trusted_proxy_hops).check)
-    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp):
+    _add_gate_and_page(app)
+    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp, status_page.bp):
         app.register_blueprint(blueprint)
     _register_answers(app)
     if settings.cors_allowed_origins:
@@ -95,6 +102,20 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     app.cli.add_command(show_usage)
     app.cli.add_command(doctor)
     return app
+
+
+def _add_gate_and_page(app: Flask) -> None:
+    parts = app.extensions
+    settings, instance, keys = parts["settings"], parts["instance"], parts["keys"]
+    guard = Guard(keys, instance, Sessions())
+    gate = auth.Gate(keys, instance, settings.trusted_proxy_hops, guard.admit)
+    history, errors = History(instance, parts["load"], parts["gpu_time"]), RecentErrors(instance)
+    model_list = ModelList(parts["upstream"], parts["watch"])
+    overview = Overview(settings, instance, parts["health"], keys, history, errors, model_list)
+    parts.update(history=history, recent_errors=errors)
+    parts.update(sinks=(*parts["sinks"], errors))
+    parts.update(status_page=status_page.StatusPage(guard, gate, keys, overview))
+    app.before_request(gate.check)
 
 
 def _register_answers(app: Flask) -> None:
@@ -139,5 +160,6 @@ def _add_fields(response: Response) -> Response:
     anthropic = speaks_anthropic(this_request().environ["RAW_URI"])
     response.headers.update(id_fields(this_g().record.request_id, anthropic=anthropic))
     if not isinstance(response, RelayedResponse):
-        response.headers.update(OURS)
+        for name, value in OURS.items():
+            response.headers.setdefault(name, value)
     return response

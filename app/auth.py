@@ -1,6 +1,7 @@
 """The check before every request: is this a route of ours, and may this client use it?"""
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -61,13 +62,19 @@ def find_salt(secret: bytes, cache_group: str | None) -> str:
     return hmac.digest(secret, b"cache_salt", "sha256").hex()
 
 
-class Gate:
-    """What stands before every view."""
+SessionCheck = Callable[[Request, RequestRecord, Route], Principal]
 
-    def __init__(self, keys: SharedKeys, instance: Instance, proxy_hops: int) -> None:
+
+class Gate:
+    """What stands before every view; `check_session` tells who asks on routes for sessions."""
+
+    def __init__(
+        self, keys: SharedKeys, instance: Instance, proxy_hops: int, check_session: SessionCheck
+    ) -> None:
         self._keys = keys
         self._instance = instance
         self._proxy_hops = proxy_hops
+        self._check_session = check_session
         self._wrong_keys = WrongKeys()
 
     def check(self) -> None:
@@ -79,7 +86,9 @@ class Gate:
         check_authority(target, host)
         found.route = route = find_route(current.method, target)
         record.route = route.path
-        if route.access is not Access.PUBLIC:
+        if route.access is Access.SESSION:
+            found.principal = self._check_session(current, record, route)
+        elif route.access is not Access.PUBLIC:
             found.principal = self._admit(current, record, route)
 
     def _admit(self, current: Request, record: RequestRecord, route: Route) -> Principal:
@@ -91,15 +100,22 @@ class Gate:
         try:
             principal = find_principal(current.headers, ring)
         except MissingOrInvalidKey:
-            connection: ClientConnection | None = current.environ.get(CONNECTION)
-            if connection is not None and connection.is_extra:
-                raise Overloaded from None
-            self._wrong_keys.note(record, current.remote_addr, connection)
+            self.note_wrong_key(current, record)
             raise
         record.key_name, record.key_id, record.key_source = principal.name, principal.key_id, principal.source
         self._keys.note_use(principal.secret)
         check_scope(principal, route, ring)
         return principal
+
+    def note_wrong_key(self, current: Request, record: RequestRecord) -> None:
+        """Count it against the client's address, and return late where there were too many.
+
+        Raises Overloaded where nothing but a valid key is served.
+        """
+        connection: ClientConnection | None = current.environ.get(CONNECTION)
+        if connection is not None and connection.is_extra:
+            raise Overloaded from None
+        self._wrong_keys.note(record, current.remote_addr, connection)
 
 
 def open_record(current: Request, proxy_hops: int) -> RequestRecord:

@@ -35,6 +35,11 @@ class Health:
             return self._startup.phase
         return READY if self._watch.is_up() else "upstream_unavailable"
 
+    @property
+    def has_upstream(self) -> bool:
+        """Whether the upstream answered lately."""
+        return self._watch.is_up()
+
     def startup_phase(self) -> str:
         """The phase of the start, or what keeps it from going on."""
         return READY if self._instance.is_ready else self.phase()

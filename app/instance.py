@@ -60,6 +60,7 @@ class Instance:
         "gpu_counted_at",
         "gpu_share",
         "gpu_busy",
+        "sample_due",
         "usage_due",
         "gpu_busy_told",
         "gpu_idle_told",

@@ -10,7 +10,7 @@ from app.counts import HISTOGRAMS, PLACES, USAGE_COLUMNS
 from app.instance import Instance
 from app.logs import RequestRecord
 from app.relay import COMPLETE, GONE
-from app.routes import RELAYED
+from app.routes import PLAYGROUND, RELAYED
 from app.shared_table import OTHER
 from app.usage import Usage
 
@@ -21,7 +21,7 @@ REQUESTS, ERRORS, ABORTS, PARTIAL, PROMPT = map(
 GPU_SECONDS, BYTES_IN, BYTES_OUT, PARTIAL_PROMPT = map(
     USAGE_COLUMNS.index, ("gpu_seconds", "bytes_in", "bytes_out", "partial_prompt_tokens")
 )
-INFERENCE = frozenset(route.path for route in RELAYED)
+INFERENCE = frozenset(route.path for route in (*RELAYED, PLAYGROUND))
 
 
 Place = tuple[int, int, tuple[float, ...]]  # of a histogram in a row: its buckets, its sum, their bounds

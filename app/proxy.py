@@ -135,7 +135,7 @@ class Proxy:
         body = parse_body(raw, self._settings.max_json_values)
         record.model = clean(body.model)  # cut: the record outlives the body, of which this may be the most
         record.is_stream = body.is_stream
-        changes = self._policy.review(route.path, body.fields, principal.cache_salt)
+        changes = self._policy.review(route.upstream_path, body.fields, principal.cache_salt)
         is_stream = route.streams and body.is_stream
         asks_usage = route.api in USAGE_APIS and is_stream and not body.wants_usage
         if asks_usage:
@@ -145,7 +145,7 @@ class Proxy:
         )
         choices = body.count_choices(prompts=route.api is Api.COMPLETIONS)
         return Plan(
-            call=Call(route.method, route.path, passed, edited(body, changes.drop, changes.put)),
+            call=Call(route.method, route.upstream_path, passed, edited(body, changes.drop, changes.put)),
             is_stream=is_stream,
             inspector=choose_inspector(route.api, streamed=is_stream, choices=choices, drop_usage=asks_usage),
         )

@@ -14,11 +14,13 @@ from throttled import MemoryStore, Throttled, per_sec
 from app.audit import audit_request
 from app.instance import INSTANCE, Instance
 from app.logs import RequestRecord, clean
+from app.routes import ASSETS, PAGE_DATA
 
 LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
 TELL_SECONDS = 10.0
 MAX_PEERS = 10_000  # that are counted one by one
 REFUSED, FAILED = "refused", "failed"
+POLLED = frozenset((PAGE_DATA, *ASSETS.values()))  # by an open status page, every few seconds
 log = logging.getLogger("gateway.request")
 
 
@@ -34,10 +36,11 @@ class RequestLog:
         self._forget()
 
     def write(self, record: RequestRecord) -> None:
-        """Write the line; of probes that went well, or came during the start, only at debug level."""
+        """Write the line; of probes and the status page's own polls that went well, only at debug level."""
         route = record.route or ""
         is_probe = route == "/health/startup" or (route.startswith("/health") and record.status < 500)
-        level = logging.DEBUG if is_probe and record.outcome == "complete" else logging.INFO
+        is_routine = is_probe or route in POLLED
+        level = logging.DEBUG if is_routine and record.outcome == "complete" else logging.INFO
         if not log.isEnabledFor(level):
             return
         if record.key_name is None and (record.throttled or self._is_too_many(record.status)):

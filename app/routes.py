@@ -20,17 +20,21 @@ class Api(Enum):
 
 
 class Access(Enum):
-    """Who may call a route. RELOAD is for admins too, or for any key while the set knows no admin."""
+    """Who may call a route. RELOAD is for admins too, or for any key while the set knows no admin.
+
+    SESSION is for browsers: a cookie of the status page, whose key is looked up each time.
+    """
 
     PUBLIC = "public"
     INFERENCE = "inference"
     RELOAD = "reload"
     ADMIN = "admin"
+    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one target; `path` is also the upstream's path where it is relayed.
+    """One method on one target; `path` is also the upstream's path where it is relayed, unless `upstream` is.
 
     A route that knows no streams answers whole, whatever `stream` says in the request. One that is for
     whoever watches is answered also while the instance shuts down.
@@ -42,6 +46,12 @@ class Route:
     api: Api = Api.OTHER
     streams: bool = False
     when_draining: bool = False
+    upstream: str = ""
+
+    @property
+    def upstream_path(self) -> str:
+        """Where a relayed request goes, and whose fields its body has."""
+        return self.upstream or self.path
 
 
 MODEL_PREFIX = "/v1/models/"
@@ -70,11 +80,32 @@ OWN = (
     Route("GET", "/metrics", Access.ADMIN, when_draining=True),
     Route("GET", "/metrics/vllm", Access.ADMIN, when_draining=True),
 )
+PLAYGROUND = Route(
+    *("POST", "/admin/page/playground", Access.SESSION, Api.CHAT),
+    streams=True,
+    upstream="/v1/chat/completions",
+)
+PAGE_DATA = "/admin/page/data"
+ASSETS = {
+    name: f"/admin/page/{name}"
+    for name in ("page.css", "page.js", "charts.js", "playground.js", "uplot.js", "uplot.css", "icon.svg")
+}
+# The status page: for browsers, and so no part of the API that docs/openapi.yaml describes.
+PAGE = (
+    Route("GET", "/admin/", Access.PUBLIC),  # the page to a session, and to others the form to begin one
+    Route("GET", "/admin/login", Access.PUBLIC),
+    Route("POST", "/admin/login", Access.PUBLIC),
+    Route("POST", "/admin/logout", Access.SESSION),
+    Route("GET", PAGE_DATA, Access.SESSION),
+    Route("POST", "/admin/page/reload-keys", Access.SESSION),
+    PLAYGROUND,
+    *(Route("GET", path, Access.PUBLIC) for path in ASSETS.values()),
+)
 
 
 def _index() -> dict[str, dict[str, Route]]:
     table: dict[str, dict[str, Route]] = {}
-    for route in RELAYED + OWN:
+    for route in RELAYED + OWN + PAGE:
         table.setdefault(route.path, {})[route.method] = route
     return table
 

@@ -8,8 +8,24 @@ import pytest
 
 from tests.local import ROOT
 
-PROGRAMS = ("make", "git", "curl", "npm", "setpriv", "faketime", "chromium", "promtool", "pg_ctlcluster")
-PACKAGES = {"setpriv": "util-linux", "promtool": "prometheus", "pg_ctlcluster": "postgresql"}
+PROGRAMS = (
+    "make",
+    "git",
+    "curl",
+    "npm",
+    "setpriv",
+    "faketime",
+    "chromium",
+    "chromedriver",
+    "promtool",
+    "pg_ctlcluster",
+)
+PACKAGES = {
+    "setpriv": "util-linux",
+    "promtool": "prometheus",
+    "pg_ctlcluster": "postgresql",
+    "chromedriver": "chromium-driver",
+}
 
 
 def installed(folder: Path, programs: set[str], python: str) -> set[str]:

@@ -16,6 +16,7 @@ from app.errors import (
     TargetTooLong,
 )
 from app.routes import MODEL_ROUTE, OWN, RELAYED, Access, Api, Route
+from app.status_page.errors import PageError
 from app.unavailable import ModelLoading, StoreSilent
 from tests.fuzz.contract import DOCUMENT, load
 
@@ -38,9 +39,10 @@ def kinds_below(kind: type[GatewayError]) -> set[type[GatewayError]]:
 
 
 BROKEN = kinds_below(BrokenStream) - {ClientStalled}  # which is told nothing
+OF_THE_PAGE = kinds_below(PageError) | {PageError}  # which is for browsers, not a part of the API
 ANSWERED = {
     kind
-    for kind in kinds_below(GatewayError) - kinds_below(BrokenStream) | {DeadlineExceeded}
+    for kind in kinds_below(GatewayError) - kinds_below(BrokenStream) - OF_THE_PAGE | {DeadlineExceeded}
     if not kind.__subclasses__()
 } - {BrokenStream} | {GatewayError, BadRequest, ReloadFailed}
 KINDS = sorted(ANSWERED, key=lambda kind: kind.__name__)
