@@ -4,11 +4,11 @@ import re
 import shlex
 from urllib.parse import urlsplit
 
+from app.addresses import LOOPBACK
 from app.settings import Settings, SettingsError
 from app.vllm_arguments import NO_MEDIA_DOMAIN, check_extra_arguments
 
 SHUTDOWN_SECONDS = 0  # the gateway's streams have ended by then, and nobody else can reach it
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Which parsers read a model's tool calls and its thinking, by the model's name without its owner; the first
 # match counts. Names are vLLM 0.32's. Without a tool parser vLLM refuses every request of OpenCode.

@@ -1,6 +1,7 @@
 """docs/clients.md, run as a person runs it: the blocks of a section in order, in a home of their own."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.client import KEY
-from tests.doc_blocks import Block, read_blocks
 from tests.e2e.opencode import MACHINE
 from tests.fake_answers import MODEL
 from tests.fake_caller import FakeCaller
 from tests.fake_vllm import FakeVllmThread
+from tests.fenced import Block, read_document
 from tests.gateway import Gateway
 from tests.local import ROOT
 
-PAGE = "docs/clients.md"
-FIRST = "Other clients"  # the heading whose blocks stand before all others
-BY_HAND = {"Open WebUI"}
+PAGE = ROOT / "docs" / "clients.md"
+FIRST = "Other clients"  # the heading whose blocks are run before those of any other
 NODE_MODULES = ROOT / "tests/e2e/node_modules"
 # npm runs no scripts of packages here, so the program is where its own package has it.
 CLAUDE = NODE_MODULES / f"@anthropic-ai/claude-code-linux-{MACHINE}" / "claude"
@@ -46,14 +46,21 @@ class Ended:
     output: str
 
 
-def blocks_of(heading: str) -> list[Block]:
-    """The blocks of one section."""
-    return [block for block in read_blocks(PAGE) if block.heading == heading]
+def read_sections() -> dict[str, list[Block]]:
+    """The page's blocks by their heading; those that say why no test runs them are left out."""
+    text, blocks = read_document(PAGE)
+    found: dict[str, list[Block]] = {}
+    for block in blocks:
+        above = "\n".join(text.split("\n")[: block.line])
+        heading = re.findall(r"(?m)^## (.+)", above)[-1:] or [FIRST]
+        if not block.reason:
+            found.setdefault(heading[0], []).append(block)
+    return found
 
 
 def words_for_a_wrong_key(heading: str) -> str:
     """What the section says that one sees."""
-    (told,) = (block.text for block in blocks_of(heading) if block.language == "text")
+    (told,) = (block.text for block in read_sections()[heading] if block.language == "text")
     return " ".join(told.split())
 
 
@@ -70,7 +77,9 @@ class Reader:
     def follow(self, heading: str, key: str = KEY) -> Ended:
         """Run the blocks of the section; what was asked of the model before is forgotten."""
         self.fake.received.clear()
-        script = ["set -eu", *map(self._step, range(99), (*blocks_of(FIRST), *blocks_of(heading)))]
+        sections = read_sections()
+        blocks = sections[FIRST] + sections[heading]
+        script = ["set -eu", *map(self._step, blocks)]
         ended = subprocess.run(
             ["bash", "-c", "\n".join(script)],
             cwd=self.folder,
@@ -83,15 +92,16 @@ class Reader:
         )
         return Ended(ended.returncode, " ".join(ended.stdout.split()))
 
-    def _step(self, number: int, block: Block) -> str:
+    def _step(self, block: Block) -> str:
         """The shell's line for a block; files are written, and what is seen needs no line."""
         text = block.text.replace("https://gateway.example", self._url).replace("my-model", MODEL)
-        if block.language == "sh":
+        language, _, name = block.language.partition(" ")
+        if language == "sh":
             return text
-        if block.language == "text":
+        if language == "text":
             return ""
-        program, ending = PROGRAMS.get(block.language, ("", ""))
-        file = self.folder / (block.file.removeprefix("~/") or f"block-{number}.{ending}")
+        program, ending = PROGRAMS.get(language, ("", ""))
+        file = self.folder / (name.removeprefix("~/") or f"block-{block.line}.{ending}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return f"{program} {file}" if program else ""

@@ -29,6 +29,15 @@ FAMILIES = {
     ),
     "bytes_in": ("request_bytes", "Bytes of request bodies"),
     "bytes_out": ("response_bytes", "Bytes of answers' bodies"),
+    "partial_prompt_tokens": ("partial_prompt_tokens", "Of the prompt tokens, those of partial answers"),
+    "partial_cached_tokens": (
+        "partial_cached_prompt_tokens",
+        "Of the cached tokens, those of partial answers",
+    ),
+    "partial_completion_tokens": (
+        "partial_completion_tokens",
+        "Of the completion tokens, those of partial answers",
+    ),
 }
 
 

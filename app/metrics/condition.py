@@ -9,6 +9,7 @@ from gevent import sleep
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from app.accounts.keeper import UsageKeeper
 from app.gpu_time import GpuTime
 from app.health import PHASES_TOLD, Health
 from app.instance import Instance
@@ -140,6 +141,16 @@ def _expiries(records: list[KeyRecord]) -> Metric:
     return family
 
 
+def accounts_families(keeper: UsageKeeper) -> Iterator[Metric]:
+    """Whether the database of usage is written."""
+    since = keeper.state.failing_since
+    yield gauge(
+        "usage_failing_seconds",
+        "For how long usage could not be written to its database; 0 when it is, or there is none",
+        max(0.0, time.time() - since) if since else 0.0,
+    )
+
+
 def condition_families(app: Flask) -> Iterator[Metric]:
     """All of them, in turn."""
     found = app.extensions
@@ -148,3 +159,4 @@ def condition_families(app: Flask) -> Iterator[Metric]:
     yield from load_families(instance, found["settings"])
     yield from gpu_families(found["gpu_time"], found["health"])
     yield from key_families(found["keys"], instance)
+    yield from accounts_families(found["usage_keeper"])

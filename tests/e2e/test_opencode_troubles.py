@@ -131,7 +131,6 @@ SCENES: dict[str, Callable[[Scene], str]] = {
     "Provider not found": lambda scene: scene.user.opencode("models", "vllm-gateway")[1],
     "Missing key": without_limit,
     "The operation timed out": with_timeout,
-    "This prompt does not fit": lambda scene: scene.refuse(400, TOO_LONG),
     "maximum context length": lambda scene: scene.refuse(
         400, TOO_LONG,
         compaction={"auto": False},

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.test_clients import BY_ENVIRONMENT
-from tests.clients_page import BY_HAND, FIRST, PAGE, Reader, gateway_of_callers, words_for_a_wrong_key
-from tests.doc_blocks import read_blocks
+from tests.clients_page import FIRST, Reader, gateway_of_callers, read_sections, words_for_a_wrong_key
 from tests.fake_caller import FakeCaller
 from tests.gateway import Gateway
 
@@ -62,4 +61,4 @@ def test_the_page_says_what_a_wrong_key_shows(reader: Reader, heading: str) -> N
 def test_no_block_of_the_page_is_left_out() -> None:
     run = {heading for headings in BY_ENVIRONMENT.values() for heading in headings}
 
-    assert {block.heading for block in read_blocks(PAGE)} == {FIRST} | LIGHT.keys() | run | BY_HAND
+    assert read_sections().keys() == {FIRST} | LIGHT.keys() | run

@@ -78,7 +78,7 @@ def test_after_a_whole_life_no_key_is_in_a_log_an_answer_an_argument_or_vllms_su
     found = {where: [key for key in keys if key in text] for where, text in seen.items()}
     assert not any(found.values()), found
     assert len(seen["log"]) > 1000
-    assert re.search('"action":"reload keys","result":"failed"', seen["log"])
+    assert re.search("reload keys.*failed", seen["log"])
 
 
 def test_a_key_file_that_cannot_be_used_shows_nothing_of_itself(

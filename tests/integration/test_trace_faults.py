@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.span_export import EXPORT_SECONDS
 from app.tracing import BATCH_SPANS
 from tests.client import KEY
 from tests.fake_collector import FakeCollector
@@ -18,6 +19,7 @@ from tests.local import free_port
 
 FAULTS = ["silent", "garbage", "resetting", "dripping", "endless"]
 DRAIN_SECONDS = 1
+SLOW_SECONDS = 3.0  # far less than the library waits for a collector, and what a busy machine may take
 
 
 @pytest.fixture
@@ -70,21 +72,21 @@ def test_a_collector_that_misbehaves_costs_spans_and_nothing_else(
     [worker] = gateway.worker_pids()
     before = psutil.Process(worker).memory_info().rss
 
-    assert slowest(gateway, 2 * BATCH_SPANS) < 0.5
+    assert slowest(gateway, 2 * BATCH_SPANS) < SLOW_SECONDS
     wait_until(lambda: collector.heads, seconds=10)
-    assert slowest(gateway, 2 * BATCH_SPANS) < 0.5
+    assert slowest(gateway, 2 * BATCH_SPANS) < SLOW_SECONDS
 
     assert psutil.Process(worker).memory_info().rss - before < 32 * 1024 * 1024
-    assert stop(gateway) < DRAIN_SECONDS + 1.5
+    assert stop(gateway) < DRAIN_SECONDS + SLOW_SECONDS
     assert "Traceback" not in gateway.log_file.read_text()
 
 
 def test_without_a_collector_requests_go_on_and_the_log_says_so_once(start: Start) -> None:
     gateway = start(f"http://127.0.0.1:{free_port()}")
 
-    assert slowest(gateway, 4 * BATCH_SPANS) < 0.5
+    assert slowest(gateway, 4 * BATCH_SPANS) < SLOW_SECONDS
 
-    assert stop(gateway) < DRAIN_SECONDS + 1.5
+    assert stop(gateway) < DRAIN_SECONDS + SLOW_SECONDS
     complaints = [line for line in gateway.log_lines() if line["logger"].startswith("opentelemetry")]
     assert len(complaints) <= 1
     assert "Traceback" not in gateway.log_file.read_text()
@@ -97,17 +99,21 @@ def test_a_collector_that_refuses_is_told_of_once(
     collector.status = status
     gateway = start(collector.url)
 
-    assert slowest(gateway, 4 * BATCH_SPANS) < 0.5
+    assert slowest(gateway, 4 * BATCH_SPANS) < SLOW_SECONDS
     wait_until(lambda: collector.heads, seconds=10)
 
-    assert stop(gateway) < DRAIN_SECONDS + 1.5
+    assert stop(gateway) < DRAIN_SECONDS + SLOW_SECONDS
     complaints = [line for line in gateway.log_lines() if line["logger"].startswith("opentelemetry")]
     assert [line["severity"] for line in complaints] in ([], ["ERROR"])
     assert complaints or status in (429, 503)  # which are tried again first
 
 
-def test_a_collector_that_comes_back_gets_what_was_kept(start: Start, collector: FakeCollector) -> None:
-    collector.mood = "garbage"
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("fault", ["garbage", "dripping"])
+def test_a_collector_that_comes_back_gets_what_was_kept(
+    start: Start, collector: FakeCollector, fault: str
+) -> None:
+    collector.mood = fault
     gateway = start(collector.url)
     slowest(gateway, BATCH_SPANS)
     wait_until(lambda: collector.heads, seconds=10)
@@ -115,14 +121,14 @@ def test_a_collector_that_comes_back_gets_what_was_kept(start: Start, collector:
 
     slowest(gateway, 10)
 
-    wait_until(lambda: len(collector.spans) >= 10, seconds=15)
+    wait_until(lambda: len(collector.spans) >= 10, seconds=EXPORT_SECONDS + 15)
 
 
 def test_what_is_left_is_sent_at_the_end(start: Start, collector: FakeCollector) -> None:
     gateway = start(collector.url)
     slowest(gateway, 10)
 
-    assert stop(gateway) < DRAIN_SECONDS + 1.5
+    assert stop(gateway) < DRAIN_SECONDS + SLOW_SECONDS
 
     assert len([span for span in collector.spans if span["name"] == "GET /v1/models"]) == 10
 

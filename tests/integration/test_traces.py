@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.throttle import PER_MINUTE
 from tests.client import KEY, Reply
 from tests.fake_collector import FakeCollector
 from tests.fake_vllm import FakeVllmThread, Received
@@ -224,6 +225,21 @@ def test_a_share_of_all_traces_may_be_recorded(
             chat(gateway, traceparent=f"00-{1:016x}{lower:016x}-{PARENT}-01")
         wait_until(lambda: len(of_service(collector, "half")) >= 16, seconds=10)
     assert len(of_service(collector, "half")) == 16
+
+
+def test_strangers_have_no_more_spans_than_lines(
+    tmp_path: Path, upstream: FakeVllmThread, collector: FakeCollector
+) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_SERVICE_NAME": "strangers"}
+    tries = PER_MINUTE + 3
+    with Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1, **settings) as gateway:
+        gateway.wait_ready()
+        for _ in range(tries):
+            assert chat(gateway, key="sk-wrong").status == 401
+        span_of(collector, chat(gateway))  # spans are sent in their order
+        lines = gateway.log_lines(message="request", status=401)
+
+    assert len(of_service(collector, "strangers")) == len(lines) + 1 <= tries
 
 
 def of_service(collector: FakeCollector, name: str) -> list[dict[str, Any]]:
