@@ -10,7 +10,7 @@ import pytest
 
 from tests.client import KEY
 from tests.fake_vllm import FakeVllmThread
-from tests.gateway import Gateway
+from tests.gateway import Gateway, wait_until
 from tests.usage_command import UsageCommand
 from tests.usage_traffic import ADMIN, KEYS, Traffic, ask_usage, write_keys
 
@@ -23,6 +23,8 @@ def used(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) -> 
     with Gateway(folder, upstream.url, GPU_PRICE_PER_HOUR="0.71") as gateway:
         gateway.wait_ready()
         Traffic().run(gateway, 60)
+        command = UsageCommand(USAGE_DATABASE=gateway.environ["USAGE_DATABASE"])
+        wait_until(lambda: command.report()["totals"]["requests"] == 60, 15)
         yield gateway
 
 
