@@ -48,11 +48,11 @@ def browser(gateway: Gateway, tmp_path: Path) -> Iterator[Browser]:
         assert asked == {f"127.0.0.1:{gateway.port}"}
 
 
-def log_in(browser: Browser, gateway: Gateway) -> None:
+def log_in(browser: Browser, gateway: Gateway, state: str = "Ready") -> None:
     browser.open(f"http://127.0.0.1:{gateway.port}/admin/")
     browser.type("#key", ADMIN)
     browser.click("button")
-    browser.wait_for_text("#state", "Ready")
+    browser.wait_for_text("#state", state)
 
 
 def has_lines(browser: Browser, chart: str) -> bool:
