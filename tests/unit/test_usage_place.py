@@ -45,7 +45,7 @@ BAD = [
     "postgresql:",
     "postgresql://u@/d", "postgresql://u@h/d?host=/x", "postgresql://u@/d?host=x", "postgresql://u@h:0x/d",
     "postgresql://u@h/d?sslmode=maybe", "postgresql://u@h/d?password=x", "postgresql://u@h/d#x",
-    "postgresql://u@h/%00", "postgresql://u@h/d?x", "postgresql://u:%ff@h/d", "postgresql://u@[h/d",
+    "postgresql://u@h/%00", "postgresql://u@h/d?x", "postgresql://u:made-up-%ff@h/d", "postgresql://u@[h/d",
 ]  # fmt: skip
 
 
