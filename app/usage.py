@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 
 MAX_USAGE_BYTES = 16 * 1024
+MAX_TOKENS = (
+    2**31 - 1
+)  # of one answer: what is more, or less than none, is a mistake and would spoil every sum
 # Behind a colon and before an object: a token of a log probability may be called "usage" too.
 MARK = re.compile(rb'"usage"\s{0,8}:\s{0,8}\{')
 MARK_BYTES = 32  # more than the longest mark
@@ -45,7 +48,8 @@ def _read(usage: dict[str, Any]) -> Usage:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= MAX_TOKENS else 0
 
 
 def merge(earlier: Usage | None, later: Usage, *, is_partial: bool = False) -> Usage:

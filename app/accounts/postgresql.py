@@ -1,11 +1,13 @@
 """Usage in PostgreSQL, for several instances, by pg8000: pure Python, so that it waits as gevent does."""
 
 import ssl
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, TypeVar
 
 from pg8000.native import Connection, DatabaseError, Error
+from scramp import ScramException
 
 from app.accounts.errors import AccountsUnavailable
 from app.accounts.place import ServerPlace
@@ -19,6 +21,8 @@ STATEMENT_MILLISECONDS = 4000
 MAKING_TABLES = 0x67617465776179
 HAS_TABLES = "SELECT to_regclass('gateway_schema') IS NOT NULL"
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+# What the driver lets out where the other side is no PostgreSQL: it takes each message for what it should be.
+NONSENSE = (LookupError, ValueError, TypeError, AttributeError, struct.error, ScramException)
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -81,6 +85,8 @@ class PostgresqlDatabase:
                 return result
         except (Error, OSError, UnicodeError) as error:  # the last for a host that can be none
             raise AccountsUnavailable(_reason(error)) from error
+        except NONSENSE as error:
+            raise AccountsUnavailable("what is there does not speak as PostgreSQL does") from error
 
     def _connect(self) -> Connection:
         place = self._place

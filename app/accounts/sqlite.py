@@ -56,8 +56,11 @@ class SqliteDatabase:
             raise DamagedFile(str(damage), self._move_aside(before)) from damage
 
     def read(self, work: Callable[[SqliteSession], T]) -> T:
-        """Do it in a snapshot, and make nothing. Raises AccountsUnavailable."""
-        return self._transact(work, mode="ro", begin="BEGIN")
+        """Do it in a snapshot, and make nothing. Raises AccountsUnavailable.
+
+        What a killed writer has left half done SQLite takes back first, so it has to be able to write.
+        """
+        return self._transact(work, mode="rw", begin="BEGIN")
 
     def _transact(self, work: Callable[[SqliteSession], T], *, mode: str, begin: str) -> T:
         address = f"file:{quote(os.path.abspath(self._path))}?mode={mode}"
@@ -66,7 +69,7 @@ class SqliteDatabase:
             with closing(connection):
                 connection.execute(begin)
                 session = SqliteSession(connection)
-                if mode != "ro" and not session.run(HAS_TABLES)[0][0]:
+                if mode == "rwc" and not session.run(HAS_TABLES)[0][0]:
                     make_tables(session)
                 check_version(session)
                 result = work(session)

@@ -15,6 +15,8 @@ from app.metrics.condition import gauge, gauges
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+# Read once, by the master: read anew, it would move with each step of the clock, and so would every start.
+BOOTED = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 TRIES = 5
 
 
@@ -98,12 +100,11 @@ def read_process(pid: int) -> Process | None:
     except OSError:
         return None
     user, system, ended_user, ended_system = map(int, fields[11:15])
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return Process(
         pid=pid,
         cpu=(user + system) / TICKS,
         ended=(ended_user + ended_system) / TICKS,
-        started=round(booted + int(fields[19]) / TICKS, 2),
+        started=round(BOOTED + int(fields[19]) / TICKS, 2),
         resident=int(fields[21]) * PAGE,
         descriptors=descriptors,
     )

@@ -1,4 +1,4 @@
-"""The usage of this month, read from where it is kept at most every fifteen seconds by each worker."""
+"""The usage of this month, read from where it is kept at most every five seconds by each worker."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from app.accounts.reader import UsageReader
 from app.accounts.span import parse_span
 
-KEPT_SECONDS = 15.0  # a database on another machine takes a while, and every open page asks
+KEPT_SECONDS = 5.0  # a database on another machine takes a while, and every open page asks
 
 
 class MonthUsage:

@@ -172,6 +172,17 @@ def test_the_processes_are_told_by_name(instance: Instance) -> None:
     assert found[("process_cpu_seconds_total",)] >= time.process_time() - 0.1
 
 
+def test_a_clock_that_is_set_starts_no_process_anew(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.pids[0] = os.getpid()
+    before = read_processes(instance)["worker-0"].started
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 3)
+
+    assert read_processes(instance)["worker-0"].started == before
+
+
 def test_cpu_time_does_not_go_back_with_a_process_that_ends(instance: Instance) -> None:
     instance.pids[0] = os.getpid()
     before = values(process_families(instance))[("process_cpu_seconds_total",)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.dialects import choose_inspector
 from app.routes import Api
-from app.usage import MAX_USAGE_BYTES, Usage, UsageTail
+from app.usage import MAX_TOKENS, MAX_USAGE_BYTES, Usage, UsageTail, usage_of
 from tests.fake_answers import Script, chat_events, messages_events, responses_events
 from tests.unit.test_framing import cuts
 
@@ -42,6 +42,17 @@ def test_usage_is_found_in_front_of_a_long_rest() -> None:
 @given(st.binary(max_size=300), SIZES)
 def test_garbage_has_no_usage(garbage: bytes, sizes: list[int]) -> None:
     assert found(b'{"usage":{' + garbage.replace(b"}", b""), sizes) is None
+
+
+@pytest.mark.parametrize("count", [-1, MAX_TOKENS + 1, 10**30, 10**400, True, "7", 7.5, None])
+def test_what_can_be_no_number_of_tokens_is_none(count: Any) -> None:
+    told = {
+        "prompt_tokens": count,
+        "completion_tokens": count,
+        "prompt_tokens_details": {"cached_tokens": count},
+    }
+
+    assert usage_of({"usage": told}) == Usage()
 
 
 def test_what_is_kept_is_bounded() -> None:
