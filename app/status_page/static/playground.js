@@ -6,7 +6,8 @@
   if (form === null) return;  // the session's key may not ask the model
   const answer = document.getElementById("answer"), state = document.getElementById("try-state");
   const send = form.querySelector("[type=submit]"), stop = document.getElementById("stop");
-  let running = null;
+  const waiting = [];  // texts that are not shown yet
+  let running = null, frame = 0;
 
   function milliseconds(value) {
     if (!Number.isFinite(value)) return "–";
@@ -23,15 +24,26 @@
   }
 
   function addText(text, isThought) {
+    const name = isThought ? "thought" : "said", latest = waiting.at(-1);
+    if (latest?.name === name) latest.text += text;
+    else waiting.push({ name, text });
+    frame ||= requestAnimationFrame(showText);
+  }
+
+  // At most once a frame: the whole answer is laid out each time, and a fast model would be measured by that.
+  function showText() {
+    cancelAnimationFrame(frame);
+    frame = 0;
     const follows = answer.scrollHeight - answer.scrollTop - answer.clientHeight < 30;
-    const name = isThought ? "thought" : "said";
-    let place = answer.lastElementChild;
-    if (place?.className !== name) {
-      place = document.createElement("span");
-      place.className = name;
-      answer.append(place);
+    for (const { name, text } of waiting.splice(0)) {
+      let place = answer.lastElementChild;
+      if (place?.className !== name) {
+        place = document.createElement("span");
+        place.className = name;
+        answer.append(place);
+      }
+      place.append(text);
     }
-    place.append(text);
     if (follows) answer.scrollTop = answer.scrollHeight;
   }
 
@@ -93,6 +105,7 @@
       running.abort();  // where only we give up, the model would go on
       state.textContent = sentenceOf(error);
     }
+    showText();
     showTimings(run);
     setRunning(false);
   }
