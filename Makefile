@@ -45,7 +45,7 @@ demo-secret-manager: gateway ## the same, with its keys in a stand-in for Google
 
 test: check test-fast test-e2e test-clients ## everything
 
-test-fast: dev gateway-alone audit-tools ## unit and integration tests, about four minutes
+test-fast: dev gateway-alone audit-tools ## unit and integration tests, about seven minutes
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/unit tests/integration
 
 test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, the SDKs, a real Chromium
