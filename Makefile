@@ -53,6 +53,8 @@ test-e2e: dev $(OPENCODE) ## a real vLLM with a real model, the real OpenCode, t
 	$(BIN)/pytest -q --timeout 400 tests/e2e
 
 test-clients: dev $(OPENCODE) ## other makers' clients, as docs/clients.md shows them; two minutes, and the downloads
+	@$(PYTHON) -m launch.environments clients
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then $(PYTHON) -m launch.environments aider; fi
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/clients
 
 check: dev security ## format, lint, types, keys in files

@@ -1,6 +1,7 @@
 """The gateway: an API key check and a byte-exact relay in front of one vLLM server."""
 
 import logging
+from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -40,6 +41,7 @@ from app.status_page import views as status_page
 from app.status_page.guard import Guard
 from app.status_page.history import History
 from app.status_page.model_list import ModelList
+from app.status_page.month_usage import MonthUsage
 from app.status_page.overview import Overview
 from app.status_page.recent_errors import RecentErrors
 from app.status_page.session import Sessions
@@ -58,6 +60,22 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     settings = settings or process_settings()
     app = Application(__name__, static_folder=None)
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    app.extensions.update(settings=settings, instance=instance, **_make_parts(settings, instance))
+    _add_gate_and_page(app)
+    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp, status_page.bp):
+        app.register_blueprint(blueprint)
+    _register_answers(app)
+    if settings.cors_allowed_origins:
+        _open_to_pages(app, Cors(parse_origins(settings.cors_allowed_origins)))
+    if settings.otel_exporter_otlp_endpoint is not None:
+        _trace(app)
+    for command in (write_opencode_config, write_wellknown, key_commands, show_usage, doctor):
+        app.cli.add_command(command)
+    return app
+
+
+def _make_parts(settings: Settings, instance: Instance) -> dict[str, Any]:
+    """What the views, the worker and gunicorn's hooks find in `app.extensions`."""
     upstream = Upstream(settings.vllm_base_url)
     keys = SharedKeys(open_store(settings), instance)
     startup = Startup(settings, instance)
@@ -68,40 +86,24 @@ def create_app(settings: Settings | None = None, instance: Instance = INSTANCE) 
     request_log, ledger = RequestLog(instance), Ledger(instance)
     accounts = open_database(parse_place(settings.usage_database))
     usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
-    app.extensions.update(
-        settings=settings,
-        instance=instance,
-        keys=keys,
-        key_refresh=KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
-        monitor=Monitor(settings, upstream, watch, startup),
-        load=load,
-        gpu_time=gpu_time,
-        hold=hold,
-        watch=watch,
-        upstream=upstream,
-        request_log=request_log,
-        ledger=ledger,
-        usage_keeper=usage_keeper,
-        usage_reader=UsageReader(usage_keeper, settings.gpu_price_per_hour),
-        sinks=(request_log, ledger),
-        proxy=proxy.Proxy(settings, upstream, hold, load, gpu_time),
-        models=models.Models(upstream, hold),
-        health=health.Health(keys, watch, instance, startup),
-    )
-    _add_gate_and_page(app)
-    for blueprint in (proxy.bp, models.bp, health.bp, admin.bp, metrics.bp, status_page.bp):
-        app.register_blueprint(blueprint)
-    _register_answers(app)
-    if settings.cors_allowed_origins:
-        _open_to_pages(app, Cors(parse_origins(settings.cors_allowed_origins)))
-    if settings.otel_exporter_otlp_endpoint is not None:
-        _trace(app)
-    app.cli.add_command(write_opencode_config)
-    app.cli.add_command(write_wellknown)
-    app.cli.add_command(key_commands)
-    app.cli.add_command(show_usage)
-    app.cli.add_command(doctor)
-    return app
+    return {
+        "keys": keys,
+        "key_refresh": KeyRefresh(keys, instance, settings.api_keys_refresh_seconds),
+        "monitor": Monitor(settings, upstream, watch, startup),
+        "load": load,
+        "gpu_time": gpu_time,
+        "hold": hold,
+        "watch": watch,
+        "upstream": upstream,
+        "request_log": request_log,
+        "ledger": ledger,
+        "usage_keeper": usage_keeper,
+        "usage_reader": UsageReader(usage_keeper, settings.gpu_price_per_hour),
+        "sinks": (request_log, ledger),
+        "proxy": proxy.Proxy(settings, upstream, hold, load, gpu_time),
+        "models": models.Models(upstream, hold),
+        "health": health.Health(keys, watch, instance, startup),
+    }
 
 
 def _add_gate_and_page(app: Flask) -> None:
@@ -110,8 +112,8 @@ def _add_gate_and_page(app: Flask) -> None:
     guard = Guard(keys, instance, Sessions())
     gate = auth.Gate(keys, instance, settings.trusted_proxy_hops, guard.admit)
     history, errors = History(instance, parts["load"], parts["gpu_time"]), RecentErrors(instance)
-    model_list = ModelList(parts["upstream"], parts["watch"])
-    overview = Overview(settings, instance, parts["health"], keys, history, errors, model_list)
+    model_list, usage = ModelList(parts["upstream"], parts["watch"]), MonthUsage(parts["usage_reader"])
+    overview = Overview(settings, instance, parts["health"], keys, history, errors, model_list, usage)
     parts.update(history=history, recent_errors=errors)
     parts.update(sinks=(*parts["sinks"], errors))
     parts.update(status_page=status_page.StatusPage(guard, gate, keys, overview))

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 from app.accounts.reader import UsageReader
 from app.accounts.report import BY
-from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
+from app.accounts.span import SpanRefused, parse_span
 from app.audit import Result, audit
 from app.errors import InvalidField, ReloadFailed
 from app.keys.errors import KeyStoreError, StoreUnavailable
@@ -79,7 +79,7 @@ def usage() -> Response:
     try:
         span = parse_span(wishes["since"], wishes["until"])
     except SpanRefused as refusal:
-        raise InvalidField(f"{refusal.param} must be {SPAN_EXPECTED}.", param=refusal.param) from None
+        raise InvalidField(str(refusal), param=refusal.param) from None
     return _json(reader.report(span, by))
 
 

@@ -47,8 +47,8 @@ class RequestLog:
             self._count(record)
         else:
             record.is_logged = True
-            log.log(level, "request", extra=record.fields())
             audit_request(record)
+            log.log(level, "request", extra=record.fields())
 
     def _is_too_many(self, status: int) -> bool:
         return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited

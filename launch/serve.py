@@ -25,6 +25,8 @@ Ready: {url}, model {model}
     -d '{{"model": "{model}", "stream": true,
          "messages": [{{"role": "user", "content": "What is the capital of France?"}}]}}'
 
+Status page, for a browser: {url}/admin/   metrics, for Prometheus: {url}/metrics   (scope admin)
+
 For OpenCode, in your project's folder (the second line writes opencode.json):
 
   export VLLM_API_KEY=$API_KEY

@@ -22,14 +22,16 @@ CURL = """\
 Ready. Watch an answer stream (Ctrl-C here ends the demo):
 
   export API_KEY={key}
-  curl -N http://127.0.0.1:{port}/v1/chat/completions \\
+  curl -N {url}/v1/chat/completions \\
     -H "X-API-Key: $API_KEY" -H "Content-Type: application/json" \\
     -d '{{"model": "fake/model-1", "stream": true, "messages": [{{"role": "user", "content": "Hi"}}]}}'
+
+Status page, for a browser: {url}/admin/   metrics, for Prometheus: {url}/metrics   (with this key)
 """
 COMMANDS = """
 The keys are in a secret. In this folder, in another terminal:
 
-  export {settings} GATEWAY=http://127.0.0.1:{port} API_KEY={key}
+  export {settings} GATEWAY={url} API_KEY={key}
   {flask} keys list
   {flask} keys add --name opencode-integration
   curl -X POST -H "X-API-Key: $API_KEY" "$GATEWAY/admin/reload-keys"
@@ -64,8 +66,9 @@ def main() -> int:
             wait_ready(gateway, port)
             said = " ".join(f"{name}={value}" for name, value in place.items())
             flask = f"{Path(sys.executable).with_name('flask')} --app wsgi"
-            more = COMMANDS.format(settings=said, port=port, key=key, flask=flask) if on_secret else ""
-            sys.stdout.write(CURL.format(key=key, port=port) + more)
+            url = f"http://127.0.0.1:{port}"
+            more = COMMANDS.format(settings=said, url=url, key=key, flask=flask) if on_secret else ""
+            sys.stdout.write(CURL.format(key=key, url=url) + more)
             sys.stdout.flush()
             return gateway.wait()
         except KeyboardInterrupt:

@@ -4,18 +4,16 @@ import json
 from typing import Any
 
 import click
-import requests
 
+from app.accounts.asking import ask_usage
 from app.accounts.book import Span, read_span
 from app.accounts.database import Database, open_database
 from app.accounts.errors import AccountsUnavailable
 from app.accounts.listing import as_csv, as_table
 from app.accounts.place import parse_place
 from app.accounts.report import BY, Source, make_report
-from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
-from app.settings import admin_key, process_settings
-
-ASK_SECONDS = (5.0, 30.0)  # to connect, to answer
+from app.accounts.span import SpanRefused, parse_span
+from app.settings import process_settings
 
 
 @click.command("usage")
@@ -35,16 +33,25 @@ def show_usage(
     """
     if url is not None:
         wishes = {"since": since, "until": until, "by": by}
-        report = _ask(url.rstrip("/"), {name: value for name, value in wishes.items() if value is not None})
+        report = ask_usage(
+            url.rstrip("/"), {name: value for name, value in wishes.items() if value is not None}
+        )
     else:
         report = _read(since, until, by or "")
-    groups = BY[by or ""]
-    if form == "json":
-        click.echo(json.dumps(report, indent=2))
-    elif form == "csv":
-        click.echo(as_csv(report, groups), nl=False)
-    else:
-        click.echo(as_table(report, groups))
+    try:
+        text = _shown(report, form, BY[by or ""])
+    except (KeyError, TypeError, ValueError, AttributeError):  # what another server calls usage
+        if url is None:
+            raise
+        raise click.ClickException(f"{url} gave something else than usage.") from None
+    click.echo(text, nl=False)
+
+
+def _shown(report: dict[str, Any], form: str | None, groups: tuple[str, ...]) -> str:
+    if form == "csv":
+        return as_csv(report, groups)
+    table = as_table(report, groups)
+    return f"{json.dumps(report, indent=2) if form == 'json' else table}\n"
 
 
 def _read(since: str | None, until: str | None, by: str) -> dict[str, Any]:
@@ -57,7 +64,7 @@ def _read(since: str | None, until: str | None, by: str) -> dict[str, Any]:
         span = parse_span(since, until)
         return _report(database, span, by, settings.gpu_price_per_hour)
     except SpanRefused as refusal:
-        raise click.UsageError(f"--{refusal.param} must be {SPAN_EXPECTED}.") from None
+        raise click.UsageError(f"--{refusal}") from None
     except AccountsUnavailable as error:
         raise click.ClickException(
             f"{place} cannot be read: {error}. A running gateway tells its usage with --url."
@@ -68,28 +75,3 @@ def _report(database: Database, span: Span, by: str, price_per_hour: float | Non
     groups = BY[by]
     found = database.read(lambda session: read_span(session, span, groups, instance=""))
     return make_report(found, span, groups, price_per_hour, Source(database.kind))
-
-
-def _ask(url: str, wishes: dict[str, str]) -> dict[str, Any]:
-    key = admin_key()
-    if not key:
-        raise click.ClickException("Set VLLM_ADMIN_KEY to an API key of the gateway with scope admin.")
-    try:
-        response = requests.get(
-            f"{url}/admin/usage",
-            params=wishes,
-            headers={"X-API-Key": key},
-            timeout=ASK_SECONDS,
-            allow_redirects=False,
-        )
-        content: dict[str, Any] = response.json()
-        if response.ok:
-            return content
-        reason = content["error"]["message"]
-    except requests.JSONDecodeError:
-        reason = "it gave no JSON"
-    except requests.RequestException as error:
-        raise click.ClickException(f"No gateway can be reached at {url} ({type(error).__name__}).") from None
-    except (KeyError, TypeError):
-        reason = "it gave no usage"
-    raise click.ClickException(f"{url} answered {response.status_code}: {reason}")

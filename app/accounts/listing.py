@@ -68,7 +68,8 @@ def _notes(report: dict[str, Any]) -> list[str]:
         f"{name} {times[f'{name}_seconds']:.0f} s{_money(times[f'{name}_cost'])}"
         for name in ("startup", "idle", "busy", "unattributed")
     ]
-    kept = f"Kept in {source['kept_in']} since {source['kept_since'] or NOTHING}"
+    since = f" since {source['kept_since']}" if source["kept_since"] else ""
+    kept = f"Kept in {source['kept_in']}{since}"
     told = [f"Instances: {', '.join(parts)}; in all{_money(times['cost']) or ' without a price'}", kept]
     return [*told, f"Failing: {source['failure']}"] if source["failure"] else told
 

@@ -11,14 +11,15 @@ AGO = re.compile(r"([1-9]\d{0,4})([hdw])", re.ASCII)
 A_DAY = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)
 SECONDS = {"h": HOUR, "d": DAY, "w": 7 * DAY}
 # Without an example in digits: clients take some numbers in an error for a status.
-SPAN_EXPECTED = "a whole number with h, d or w behind it, a date, or a time with its zone"
+EXPECTED = "a whole number with h, d or w behind it, a date, or a time with its zone"
+EARLIER = "earlier than until, which is now unless it is given"
 
 
 class SpanRefused(Exception):
-    """Not a time, or not one before the other; `param` is which one."""
+    """Not a time, or not one before the other; `param` is which one, and begins the sentence that says so."""
 
-    def __init__(self, param: str) -> None:
-        super().__init__(param)
+    def __init__(self, param: str, expected: str) -> None:
+        super().__init__(f"{param} must be {expected}.")
         self.param = param
 
 
@@ -35,7 +36,7 @@ def parse_span(since: str | None, until: str | None, *, now: float | None = None
     end = _read("until", until, now) if until is not None else now + 1  # this hour is in it from its start on
     span = Span(int(begin) // HOUR * HOUR, -(-int(end) // HOUR) * HOUR)
     if span.since >= span.until:
-        raise SpanRefused("since")
+        raise SpanRefused("since", EARLIER)
     return span
 
 
@@ -46,4 +47,4 @@ def _read(param: str, text: str, now: float) -> float:
     try:
         return read_time(f"{text}T00:00:00Z" if A_DAY.fullmatch(text) else text)
     except ValueError:
-        raise SpanRefused(param) from None
+        raise SpanRefused(param, EXPECTED) from None

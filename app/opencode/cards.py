@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import requests
+from urllib3.exceptions import LocationParseError
 
 from app.opencode.config import Gateway, Model
 from app.routes import MODEL_ID
@@ -84,7 +85,8 @@ def _ask(url: str, headers: dict[str, str]) -> requests.Response | None:
         return requests.get(f"{url}/v1/models", headers=headers, timeout=ASK_SECONDS, allow_redirects=False)
     except requests.ReadTimeout:
         return None
-    except requests.RequestException as error:
+    # The latter comes as it is for a host such as "a..b": requests only expects it before the connection.
+    except (requests.RequestException, LocationParseError) as error:
         raise click.ClickException(f"No gateway can be reached at {url} ({type(error).__name__}).") from None
 
 

@@ -1,5 +1,6 @@
 """The two commands: `flask --app wsgi opencode-config …` and `flask --app wsgi opencode-wellknown …`."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -80,7 +81,7 @@ def write_wellknown(output: Path, *, force: bool, **given: Any) -> None:  # fmt:
 
 def _check_free(paths: Sequence[Path], *, force: bool) -> None:
     for path in paths:
-        if path.exists() and not force:
+        if os.path.exists(path) and not force:  # Path.exists raises where it may not look
             raise click.ClickException(f"{path} exists; --force writes over it, --output names another.")
 
 

@@ -11,8 +11,9 @@ from app.settings import Settings
 from app.startup import READY
 from app.status_page.history import History, Point, step_of
 from app.status_page.model_list import ModelList
+from app.status_page.month_usage import MonthUsage
 from app.status_page.recent_errors import RecentErrors
-from app.status_page.tables import Table, as_json, errors_table, keys_table, read_usage, usage_table
+from app.status_page.tables import Table, as_json, errors_table, keys_table, usage_table
 from app.status_page.texts import UNKNOWN, age, count, rate, seconds, share
 from app.version import VERSION
 
@@ -42,6 +43,7 @@ class Overview:
     history: History
     errors: RecentErrors
     model_list: ModelList
+    usage: MonthUsage
 
     def state(self) -> dict[str, str]:
         """The state in a word for programs (`good`, `waiting`, `bad`) and in words."""
@@ -96,7 +98,7 @@ class Overview:
     def tables(self) -> dict[str, Table]:
         """The tables by the name of their place on the page."""
         return {
-            "usage": usage_table(read_usage(self.instance)),
+            "usage": usage_table(self.usage.report()),
             "keys": keys_table(self.keys),
             "errors": errors_table(self.errors.latest()),
         }

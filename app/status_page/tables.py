@@ -1,19 +1,15 @@
 """The tables of the page: usage, keys, recent errors; every cell is a text."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from app.counts import USAGE_COLUMNS
-from app.instance import Instance
 from app.keys.records import KeyRecord
 from app.keys.shared import SharedKeys
 from app.status_page.recent_errors import Failure
-from app.status_page.texts import count, moment, seconds
+from app.status_page.texts import UNKNOWN, age, count, moment, money, seconds
 
 MOST_ROWS = 100  # of a table; who has more keys looks into /admin/status and the usage
-
-Usage = tuple[str, str, Sequence[float]]
 
 
 class Column(NamedTuple):
@@ -35,7 +31,7 @@ USAGE = (
     Column("Key"),
     Column("Model"),
     *(Column(title, "number") for title in ("Requests", "Errors", "Aborted", "Partial")),
-    *(Column(title, "number") for title in ("Tokens in", "of them cached", "Tokens out", "GPU time")),
+    *(Column(title, "number") for title in ("Tokens in", "of them cached", "Tokens out", "GPU time", "Cost")),
 )
 KEYS = (
     *(Column("Name"), Column("Id", "code"), Column("State", "state")),
@@ -47,26 +43,33 @@ ERRORS = (
 )
 
 
-def read_usage(instance: Instance) -> Iterable[Usage]:
-    """Key name, model and the numbers of USAGE_COLUMNS, of this instance since its start."""
-    for (name, model), values in instance.usage.sums(instance.slots_used).items():
-        yield name, model, values
-
-
-def usage_table(usage: Iterable[Usage]) -> Table:
-    """Who used what; the busiest first."""
-    at = {name: index for index, name in enumerate(USAGE_COLUMNS)}
+def usage_table(report: dict[str, Any]) -> Table:
+    """Who used what, the busiest first, of a report of `app.accounts`; the idle time below it."""
     numbers = ("requests", "errors", "aborts", "partial_answers")
     tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
     rows = [
         [
-            *(name, model or "–"),
-            *(count(values[at[column]]) for column in (*numbers, *tokens)),
-            seconds(values[at["gpu_seconds"]]),
+            *(row["key"], row["model"] or UNKNOWN),
+            *(count(row[name]) for name in (*numbers, *tokens)),
+            *(seconds(row["gpu_seconds"]), money(row["cost"])),
         ]
-        for name, model, values in sorted(usage, key=lambda each: -each[2][at["gpu_seconds"]])
+        for row in report["rows"]
     ]
-    return _cut(USAGE, rows, "No key has been used since this instance started.")
+    table = _cut(USAGE, rows, "No key has been used in this month.")
+    return table._replace(note=" ".join([table.note, *_describe_instances(report)]).strip())
+
+
+def _describe_instances(report: dict[str, Any]) -> Iterable[str]:
+    times, failure = report["instances"], report["source"]["failure"]
+    idle, start = age(times["idle_seconds"]), age(times["startup_seconds"])
+    yield f"Beside that the instances were idle for {idle} and starting for {start}"
+    if report["price_per_hour"] is None:
+        yield "(no GPU_PRICE_PER_HOUR is set)."
+    else:
+        idle_cost, start_cost = money(times["idle_cost"]), money(times["startup_cost"])
+        yield f"({idle_cost} and {start_cost}), {money(times['cost'])} in all."
+    if failure is not None:
+        yield f"What is new is kept in memory only: {failure}."
 
 
 def keys_table(keys: SharedKeys) -> Table:
@@ -80,8 +83,13 @@ def errors_table(failures: Iterable[Failure]) -> Table:
     """The latest requests that failed, the newest first."""
     rows = [
         [
-            *(moment(each.at), str(each.status or "–"), each.outcome, f"{each.method} {each.route or '–'}"),
-            *(each.key_name or "–", seconds(each.duration_ms / 1000), each.request_id),
+            *(
+                moment(each.at),
+                str(each.status or UNKNOWN),
+                each.outcome,
+                f"{each.method} {each.route or UNKNOWN}",
+            ),
+            *(each.key_name or UNKNOWN, seconds(each.duration_ms / 1000), each.request_id),
         ]
         for each in failures
     ]

@@ -43,6 +43,13 @@ def age(value: float | None) -> str:
     return f"{value:.0f} s"
 
 
+def money(value: float | None) -> str:
+    """An amount in the user's own currency, with four digits below one."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.4f}" if 0 < value < 1 else f"{value:,.2f}".replace(",", "\u202f")
+
+
 def moment(value: float) -> str:
     """A time of day and its date, in UTC."""
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -21,12 +21,14 @@ def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def test_it_prints_url_key_curl_line_and_the_way_to_opencode(served: Served) -> None:
+def test_it_prints_url_key_curl_line_pages_and_the_way_to_opencode(served: Served) -> None:
     shown = served.output()
 
     assert f"Ready: {served.url}, model {MODEL}" in shown
     assert f"export API_KEY={served.key} " in shown
     assert f"curl -N {served.url}/v1/chat/completions" in shown
+    assert f"{served.url}/admin/ " in shown
+    assert f"{served.url}/metrics " in shown
     assert "opencode-config" in shown
     assert shown.count(served.key) == 1
 

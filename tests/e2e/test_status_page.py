@@ -48,11 +48,11 @@ def browser(gateway: Gateway, tmp_path: Path) -> Iterator[Browser]:
         assert asked == {f"127.0.0.1:{gateway.port}"}
 
 
-def log_in(browser: Browser, gateway: Gateway) -> None:
+def log_in(browser: Browser, gateway: Gateway, state: str = "Ready") -> None:
     browser.open(f"http://127.0.0.1:{gateway.port}/admin/")
     browser.type("#key", ADMIN)
     browser.click("button")
-    browser.wait_for_text("#state", "Ready")
+    browser.wait_for_text("#state", state)
 
 
 def has_lines(browser: Browser, chart: str) -> bool:
@@ -177,6 +177,18 @@ def test_what_goes_wrong_in_the_playground_is_said(upstream: FakeVllm, browser: 
     assert browser.text(STATE).endswith(" was lost.")
     assert browser.run(f"return document.querySelector('{SEND}').disabled") is False
     browser.console()  # the browser notes the cut connection itself
+
+
+def test_an_answer_that_cannot_be_read_ends_at_the_model_too(upstream: FakeVllm, browser: Browser) -> None:
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    upstream.defaults = {"raw": [head + "data: {bad\n\n", *["data: {}\n\n"] * 600], "interval": 0.1}
+    browser.type("#prompt", "Confuse")
+
+    browser.click(SEND)
+
+    assert browser.wait_for_text(STATE, "cannot be read") == "The answer cannot be read."
+    asked = next(each for each in upstream.received if each.target == "/v1/chat/completions")
+    wait_until(lambda: asked.client_left_at)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,6 +10,7 @@ from app.routes import TABLE, Access, Route, changes_gateway, is_for_operators
 from app.throttle import PER_MINUTE
 from tests.client import KEY, Reply
 from tests.gateway import Gateway, wait_until
+from tests.page import Page
 
 BOSS = "sk-boss-0123456789abcdef"
 KEYS = {"tester": {"key": KEY, "id": "t-1"}, "boss": {"key": BOSS, "id": "b-1", "scopes": ["admin"]}}
@@ -17,8 +18,9 @@ FOR_OPERATORS = [
     route for path, methods in TABLE.items() if is_for_operators(path) for route in methods.values()
 ]
 CHANGING = [route for route in FOR_OPERATORS if changes_gateway(route.method, route.path)]
-WITH_KEY = [route for route in FOR_OPERATORS if route.access is not Access.PUBLIC]
 READING = [route for route in FOR_OPERATORS if route not in CHANGING]
+WITH_KEY = [route for route in FOR_OPERATORS if route.access in (Access.ADMIN, Access.RELOAD)]
+OF_THE_PAGE = [route for route in CHANGING if route.access is Access.SESSION]
 
 
 def name_of(route: Route) -> str:
@@ -49,7 +51,7 @@ def test_some_routes_change_something_and_some_do_not() -> None:
     assert "GET /admin/status" in {name_of(route) for route in READING}
 
 
-@pytest.mark.parametrize("route", CHANGING, ids=name_of)
+@pytest.mark.parametrize("route", [route for route in CHANGING if route in WITH_KEY], ids=name_of)
 def test_whatever_changes_something_is_told_once(gateway: Gateway, route: Route) -> None:
     reply = call(gateway, route, BOSS)
 
@@ -59,7 +61,26 @@ def test_whatever_changes_something_is_told_once(gateway: Gateway, route: Route)
     assert line["result"] == ("done" if reply.status < 400 else "failed")
 
 
-@pytest.mark.parametrize("route", READING, ids=name_of)
+@pytest.mark.parametrize("route", OF_THE_PAGE, ids=name_of)
+def test_whatever_a_session_changes_is_told_once(gateway: Gateway, route: Route) -> None:
+    page = Page(gateway)
+    page.log_in(BOSS)
+
+    [line] = audited(gateway, page.act(route.path, {}))
+    assert (line["by"], line["key_id"], line["peer"]) == ("boss", "b-1", "127.0.0.1")
+
+
+def test_a_login_is_told_with_whose_key_it_was(gateway: Gateway) -> None:
+    [done] = audited(gateway, Page(gateway).log_in(BOSS))
+    [refused] = audited(gateway, Page(gateway).log_in(KEY))
+    [wrong] = audited(gateway, Page(gateway).log_in("sk-wrong-0123456789"))
+
+    assert [(line["result"], line["by"]) for line in (done, refused, wrong)] == [
+        *(("done", "boss"), ("refused", "tester"), ("refused", None))
+    ]
+
+
+@pytest.mark.parametrize("route", [route for route in READING if route in WITH_KEY], ids=name_of)
 def test_looking_is_no_action(gateway: Gateway, route: Route) -> None:
     assert audited(gateway, call(gateway, route, BOSS)) == []
 

@@ -137,3 +137,9 @@ def test_the_list_shows_what_no_lock_holds(tmp_path: Path) -> None:
 
     assert made.returncode == 0, made.stderr
     assert packages(tmp_path / "sbom.json") == {"left-over": "1"}
+
+
+def test_what_takes_minutes_to_install_is_there_before_the_tests_whose_time_is_limited() -> None:
+    steps = make("--dry-run", "test-clients").stdout
+
+    assert steps.index("environments clients") < steps.index("environments aider") < steps.index("pytest")

@@ -14,7 +14,7 @@ from app.routes import PAGE, Access
 from app.throttle import DELAY_SECONDS, PER_MINUTE
 from tests.client import KEY
 from tests.everywhere import reload
-from tests.gateway import Gateway, chat_body
+from tests.gateway import Gateway, chat_body, wait_until
 from tests.page import ADMIN, BOSS, DATA, OWN, PLAYGROUND, RELOAD, Page
 
 GUEST = "sk-guest-0123456789abcdef"
@@ -177,8 +177,7 @@ def test_a_session_outlives_workers_that_are_replaced(start: Callable[..., Gatew
     page.log_in()
     before = gateway.worker_pids()
     gateway.kill_workers()
-    while not gateway.is_alive() or gateway.worker_pids() & before:
-        time.sleep(0.05)
+    wait_until(lambda: gateway.is_alive() and not gateway.worker_pids() & before, 15)
 
     assert page.get(DATA).status == 200
 

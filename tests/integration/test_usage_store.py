@@ -113,7 +113,7 @@ def test_where_no_file_can_be_made_usage_is_kept_in_memory(start: Start) -> None
     assert report["totals"]["requests"] == 5
     assert report["source"]["kept_in"] == "memory"
     assert "unable to open database file" in report["source"]["failure"]
-    assert len(told(gateway, BEGINS)) == 1
+    assert len(wait_until(lambda: told(gateway, BEGINS), NOTICE_SECONDS)) == 1
 
 
 def test_a_file_that_is_locked_delays_no_request_and_is_written_later(start: Start, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import requests
 import responses
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.opencode.commands import write_opencode_config
 from tests.opencode_command import CARD, MODEL, OTHER, URL, Written, models
 
 
@@ -113,6 +115,17 @@ def test_what_goes_wrong_is_said_in_a_sentence(write: Written, answer: dict[str,
     assert result.output.startswith("Error: ")
     assert expected in result.output
     assert "sk-1" not in result.output
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+def test_a_host_that_no_name_can_be_is_said_in_a_sentence(tmp_path: Path, host: str) -> None:
+    # Without a scripted web: nothing is looked up, since the name cannot be written for that.
+    arguments = ["--url", f"http://{host}", "--output", str(tmp_path / "opencode.json")]
+
+    result = CliRunner().invoke(write_opencode_config, arguments, env={"VLLM_API_KEY": "sk-1"})
+
+    assert result.exit_code == 1
+    assert f"No gateway can be reached at http://{host}" in result.output
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -137,3 +137,10 @@ def test_a_place_that_cannot_be_written_is_told(write: Written, tmp_path: Path) 
     result = write("--output", str(tmp_path / "no" / "o.json"))
 
     assert f"{tmp_path}/no/o.json cannot be written: " in result.output
+
+
+def test_a_place_that_cannot_even_be_looked_at_is_told(write: Written, tmp_path: Path) -> None:
+    write.answer(**models(CARD))
+    place = tmp_path / ("x" * 300)
+
+    assert f"{place} cannot be written: " in write("--output", str(place)).output

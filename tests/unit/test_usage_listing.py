@@ -94,6 +94,14 @@ def test_a_report_that_fails_says_so_in_its_table() -> None:
     assert "Failing: the disk is full" in as_table(told, BY[""])
 
 
+def test_the_table_tells_since_when_usage_is_kept_where_that_is_known() -> None:
+    kept = Found(kept_since=HOURS.since)
+    shown = as_table(make_report(kept, HOURS, BY[""], None, Source("sqlite")), BY[""])
+
+    assert "Kept in sqlite since 2027-01-15T00:00:00Z" in shown
+    assert as_table(report(), BY[""]).endswith("\nKept in sqlite")
+
+
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "%0A=1", "|calc", '=HYPERLINK("x")']
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.accounts.book import HOUR, Span
-from app.accounts.span import SPAN_EXPECTED, SpanRefused, parse_span
+from app.accounts.span import EARLIER, EXPECTED, SpanRefused, parse_span
 
 NOW = datetime(2026, 11, 26, 10, 20, 30, tzinfo=UTC).timestamp()
 
@@ -62,13 +62,14 @@ def test_anything_else_is_refused_by_name(text: str, param: str) -> None:
     assert caught.value.param == param
 
 
-def test_an_end_before_the_beginning_is_refused() -> None:
-    with pytest.raises(SpanRefused):
-        parse_span("1d", "2d", now=NOW)
+@pytest.mark.parametrize(("since", "until"), [("1d", "2d"), ("2999-01-01", None)])
+def test_an_end_before_the_beginning_is_refused_as_such(since: str, until: str | None) -> None:
+    with pytest.raises(SpanRefused, match="since must be earlier than until"):
+        parse_span(since, until, now=NOW)
 
 
 def test_what_is_expected_can_stand_in_an_error_for_a_client() -> None:
-    assert not any(char.isdigit() for char in SPAN_EXPECTED)
+    assert not any(char.isdigit() for char in EXPECTED + EARLIER)
 
 
 @given(st.text(max_size=30), st.text("0123456789-T:Z+hdw. ", max_size=26))

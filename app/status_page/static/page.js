@@ -6,6 +6,7 @@
   const main = document.getElementById("main");
   const connection = document.getElementById("connection");
   let turns = 0, timer = null, isAsking = false, hasEnded = false;
+  let isStale = false;  // what the page holds of things that hardly ever change
 
   function setText(element, text) {
     if (element.textContent !== text) element.textContent = text;
@@ -20,6 +21,7 @@
 
   function showState({ level, text }) {
     const place = document.getElementById("state");
+    isStale ||= place.textContent !== text;
     setText(place, text);
     place.dataset.level = level;
     document.title = `${text} – vLLM gateway`;
@@ -53,6 +55,18 @@
     gatewayCharts.add(told);
     for (const [name, table] of Object.entries(told.tables ?? {})) showTable(name, table);
     connection.hidden = true;
+    isStale ||= "tables" in told && told.state.level === "good" && document.querySelector("[data-unknown]") !== null;
+  }
+
+  // What hardly ever changes (models, phases, where keys are from) is only in the page, so a newer one is asked for it.
+  async function renewFacts() {
+    const answer = await fetch("/admin/", { cache: "no-store", signal: AbortSignal.timeout(10000) });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const place of document.querySelectorAll("[data-fact]")) {
+      const fresh = page.querySelector(`[data-fact="${place.dataset.fact}"]`);
+      if (fresh && fresh.innerHTML !== place.innerHTML) place.replaceChildren(...fresh.childNodes);
+    }
+    isStale = false;
   }
 
   function endSession() {
@@ -75,6 +89,7 @@
       if (answer.status === 401) endSession();
       else if (answer.ok) show(await answer.json());
       else throw new Error(answer.status);
+      if (isStale && !hasEnded) await renewFacts();
     } catch {
       connection.textContent = "No connection to the gateway; trying again.";
       connection.hidden = false;
@@ -98,6 +113,7 @@
     }
     button.disabled = false;
     turns = 0;
+    isStale = true;
     ask();
   }
 

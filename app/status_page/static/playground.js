@@ -90,6 +90,7 @@
       await read(reply.body, run);
       state.textContent = `Done. Request ${reply.headers.get("X-Request-Id")}`;
     } catch (error) {
+      running.abort();  // where only we give up, the model would go on
       state.textContent = sentenceOf(error);
     }
     showTimings(run);
@@ -98,6 +99,7 @@
 
   function sentenceOf(error) {
     if (error.name === "AbortError") return "Stopped; the model has been told.";
+    if (error instanceof SyntaxError) return "The answer cannot be read.";
     return error instanceof TypeError ? "The connection to the gateway was lost." : error.message;
   }
 
