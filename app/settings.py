@@ -187,6 +187,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         _check_text(name, given[name])
     if settings.max_buffered_bytes < settings.max_request_bytes:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
+    if given.get("USAGE_DATABASE") and given["USAGE_DATABASE"] == given.get("API_KEYS_FILE"):
+        raise _refusal("USAGE_DATABASE", given["USAGE_DATABASE"])
     _check_model(settings)
     return settings
 

@@ -47,7 +47,7 @@ def parse_place(text: str) -> Place | None:
 
     Raises ValueError, whose text tells nothing of the setting: a password may stand in it.
     """
-    if text == OFF:
+    if text.lower() == OFF:
         return None
     if CONTROL.search(text):
         raise ValueError("a control character")

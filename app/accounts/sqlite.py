@@ -64,6 +64,8 @@ class SqliteDatabase:
 
     def _transact(self, work: Callable[[SqliteSession], T], *, mode: str, begin: str) -> T:
         address = f"file:{quote(os.path.abspath(self._path))}?mode={mode}"
+        if mode == "rwc":
+            self._make_private()
         try:
             connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
             with closing(connection):
@@ -78,6 +80,11 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             kind = DamagedFile if _is_damage(error) else AccountsUnavailable
             raise kind(f"SQLite says: {error}") from error
+
+    def _make_private(self) -> None:
+        """Where there is no file yet, make one that only this user reads: SQLite's would be for all."""
+        with contextlib.suppress(OSError):  # which SQLite finds as well, and has a sentence for
+            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
     def _identity(self) -> tuple[int, int] | None:
         try:

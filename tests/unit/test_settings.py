@@ -117,6 +117,11 @@ def test_one_whole_request_has_to_fit_into_what_is_buffered() -> None:
         load_settings({"MAX_REQUEST_BYTES": "1000", "MAX_BUFFERED_BYTES": "999"})
 
 
+def test_usage_is_not_kept_in_the_file_of_the_keys() -> None:
+    with pytest.raises(SettingsError, match="USAGE_DATABASE"):
+        load_settings({"API_KEYS_FILE": "keys.json", "USAGE_DATABASE": "keys.json"})
+
+
 @pytest.mark.parametrize("url", ["http://h", "http://h:1/", "https://h.example", "unix:///run/v.sock"])
 def test_each_kind_of_upstream_is_accepted(url: str, keys_file: str) -> None:
     assert load_settings({"API_KEYS_FILE": keys_file, "VLLM_BASE_URL": url}).vllm_base_url == url

@@ -44,6 +44,12 @@ def requests(database: SqliteDatabase, span: Span = EVER) -> list[float]:
     return sorted(counts[0] for counts in read(database, span).rows.values())
 
 
+def test_nobody_else_reads_the_file(database: SqliteDatabase, tmp_path: Path) -> None:
+    write(database, totals(3))
+
+    assert (tmp_path / "usage.db").stat().st_mode & 0o077 == 0
+
+
 def test_the_same_totals_twice_are_counted_once(database: SqliteDatabase) -> None:
     write(database, totals(3, 5))
     write(database, totals(3, 5))

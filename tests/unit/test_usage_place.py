@@ -18,6 +18,7 @@ def test_a_path_is_a_file() -> None:
 
 def test_off_is_nowhere() -> None:
     assert parse_place("off") is None
+    assert parse_place("OFF") is None
 
 
 def test_an_address_is_a_server() -> None:
