@@ -88,11 +88,7 @@ class Instance:
             "latencies", rows=64, columns=LATENCY_COLUMNS, width=2, text_bytes=8 * 1024
         )
         self.usage = SharedTable(
-            "usage",
-            rows=8192,
-            columns=len(USAGE_COLUMNS),
-            width=2,
-            text_bytes=1024 * 1024,
+            "usage", rows=8192, columns=len(USAGE_COLUMNS), width=2, text_bytes=1024 * 1024
         )
         # Whose numbers metrics show one by one, who came first: see metrics/by_key.py.
         self.series = SharedTable(

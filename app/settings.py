@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from app.accounts.place import is_address, parse_place
+from app.accounts.place import parse_place
 from app.addresses import check_collector, check_key_store, check_upstream
 from app.origins import parse_origins
 
@@ -35,7 +35,8 @@ Sampler = Literal[
 ]
 Cap = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
-SECRET = ("OTEL_EXPORTER_OTLP_HEADERS",)
+# A password may stand anywhere in what was meant as the address of a database: nothing of it is shown.
+SECRET = ("OTEL_EXPORTER_OTLP_HEADERS", "USAGE_DATABASE")
 USERINFO = re.compile(r"//[^/]*@")
 TEXT_CHECKS: dict[str, Callable[[str], object]] = {
     "VLLM_BASE_URL": check_upstream,
@@ -228,9 +229,7 @@ def check_key_source(settings: Settings) -> None:
 
 
 def _refusal(name: str, value: str) -> SettingsError:
-    # A password may stand anywhere in the address of a database: nothing of it is shown.
-    is_secret = name in SECRET or (name == "USAGE_DATABASE" and is_address(value))
-    value = "…" if is_secret else USERINFO.sub("//…@", value[:200])
+    value = "…" if name in SECRET else USERINFO.sub("//…@", value[:200])
     return SettingsError(f"{name}={value!r} is not valid: expected {_expected(name)}.")
 
 

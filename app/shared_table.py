@@ -66,9 +66,8 @@ class Rows:
         begin = self._read_bytes + LENGTH_BYTES
         struct.pack_into("H", self._texts, self._read_bytes, len(text))
         self._texts[begin : begin + len(text)] = text
-        self._head[0] += (
-            1  # last: from here on it is a row, also for who comes after a worker that was killed
-        )
+        # Last: from here on it is a row, also for who comes after a worker that was killed.
+        self._head[0] += 1
         self.refresh()
         return self._starts[labels]
 

@@ -7,9 +7,7 @@ from typing import Any
 import msgspec
 
 MAX_USAGE_BYTES = 16 * 1024
-MAX_TOKENS = (
-    2**31 - 1
-)  # of one answer: what is more, or less than none, is a mistake and would spoil every sum
+MAX_TOKENS = 2**31 - 1  # of one answer: what is more, or less than none, would spoil every sum
 # Behind a colon and before an object: a token of a log probability may be called "usage" too.
 MARK = re.compile(rb'"usage"\s{0,8}:\s{0,8}\{')
 MARK_BYTES = 32  # more than the longest mark

@@ -59,7 +59,7 @@ def check_port(host: str, port: str) -> None:
             probe.bind((host, int(port)))
         except OSError as error:
             raise Unfit(
-                f"port {port} on {host} cannot be used ({error.strerror}); another one: PORT=… make serve"
+                f"port {port} on {host} cannot be used ({error.strerror}); PORT=… chooses another"
             ) from None
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from launch import host
 from tests.keys_command import KeysCommand
 from tests.local import ROOT, free_port
 
@@ -44,6 +45,11 @@ def main() -> int:
     """Start both, wait until the gateway is ready, say how to use it; returns an exit code."""
     port = os.environ.get("PORT", "8080")
     on_secret = "--secret-manager" in sys.argv
+    try:
+        host.check_port("127.0.0.1", port)  # else whoever is there would be taken for this demo
+    except host.Unfit as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 1
     with ExitStack() as stack:
         place = stack.enter_context(secret() if on_secret else file())
         keys = KeysCommand(**place)

@@ -51,15 +51,14 @@ def parse_place(text: str) -> Place | None:
         return None
     if CONTROL.search(text):
         raise ValueError("a control character")
-    if is_address(text):
+    if _is_address(text):
         return _parse_address(urlsplit(text))
     if not text or "://" in text or text.endswith("/"):
         raise ValueError("neither a path nor an address of PostgreSQL")
     return FilePlace(text)
 
 
-def is_address(text: str) -> bool:
-    """Whether this is meant as an address of PostgreSQL, and so may hold a password."""
+def _is_address(text: str) -> bool:
     return text.lower().partition(":")[0] in SCHEMES
 
 

@@ -29,8 +29,11 @@ class DatabaseThreads:
             except AccountsUnavailable as error:
                 return error  # gevent would print an exception that leaves a thread
 
-        with gevent.Timeout(seconds, AccountsUnavailable("it does not answer in time")):
-            outcome = self._pool.apply(caught)
+        try:
+            with gevent.Timeout(seconds, AccountsUnavailable("it does not answer in time")):
+                outcome = self._pool.apply(caught)
+        except (OSError, RuntimeError, MemoryError) as error:
+            raise AccountsUnavailable("this machine is short of threads, files or memory") from error
         if isinstance(outcome, AccountsUnavailable):
             raise outcome
         return outcome

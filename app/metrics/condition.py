@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from heapq import nsmallest
 
 from flask import Flask
 from gevent import sleep
@@ -117,28 +118,41 @@ def key_families(keys: SharedKeys, instance: Instance) -> Iterator[Metric]:
         "Readings that have failed since the last that did not",
         instance.get("refresh_failures"),
     )
-    yield _expiries(records)
+    yield expiries(records)
 
 
 def _count_states(records: list[KeyRecord]) -> dict[str, float]:
     now, counts = time.time(), Counter(dict.fromkeys(STATES, 0))
-    for begin in range(0, len(records), RECORDS_AT_ONCE):
-        counts.update(record.state(now) for record in records[begin : begin + RECORDS_AT_ONCE])
-        sleep(0)
+    for some in _in_turns(records):
+        counts.update(record.state(now) for record in some)
     return {state: float(count) for state, count in counts.items()}
 
 
-def _expiries(records: list[KeyRecord]) -> Metric:
+def expiries(records: list[KeyRecord]) -> Metric:
+    """When keys end, for those that are in use now."""
     family = GaugeMetricFamily(
         PREFIX + "key_expires_timestamp_seconds",
         f"When a key ends, for the {MAX_EXPIRING} that end first",
         labels=("key", "key_id"),
     )
     now = time.time()
-    ending = [(r.expires, r.name, r.key_id) for r in records if r.expires is not None and r.is_active(now)]
-    for expires, name, key_id in sorted(ending)[:MAX_EXPIRING]:
-        family.add_metric((name, key_id), expires)
+    first: list[tuple[float, str, str]] = []
+    told: dict[tuple[str, str], float] = {}
+    for some in _in_turns(records):
+        ending = [(r.expires, r.name, r.key_id) for r in some if r.expires is not None and r.is_active(now)]
+        first = nsmallest(MAX_EXPIRING, [*first, *ending])
+    for expires, name, key_id in reversed(first):
+        told[name, key_id] = expires  # two keys may have one id: the one that ends first is told
+    for labels, expires in told.items():
+        family.add_metric(labels, expires)
     return family
+
+
+def _in_turns(records: list[KeyRecord]) -> Iterator[list[KeyRecord]]:
+    """A part of them after the other; in between, other greenlets run."""
+    for begin in range(0, len(records), RECORDS_AT_ONCE):
+        yield records[begin : begin + RECORDS_AT_ONCE]
+        sleep(0)
 
 
 def accounts_families(keeper: UsageKeeper) -> Iterator[Metric]:

@@ -22,9 +22,9 @@ LINE = re.compile(r"for a browser: (\S+) .* for Prometheus: (\S+) ")
 class Demo:
     """One run of it; `shown` is what it has printed."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        environ = {"PATH": os.environ["PATH"], "PORT": str(free_port())}
+    def __init__(self, log: Path, port: int) -> None:
+        self._log, self.port = log, port
+        environ = {"PATH": os.environ["PATH"], "PORT": str(port)}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.demo"], cwd=ROOT, env=environ, stdout=output, stderr=output
@@ -37,7 +37,7 @@ class Demo:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    demo = Demo(tmp_path / "demo.log")
+    demo = Demo(tmp_path / "demo.log", free_port())
     try:
         wait_until(lambda: LINE.search(demo.shown), START_SECONDS)
         yield demo
@@ -64,3 +64,11 @@ def test_ctrl_c_ends_all_of_it(demo: Demo) -> None:
 
     assert demo.process.wait(START_SECONDS) == 0
     wait_until(lambda: not any(each.is_running() for each in started))
+
+
+def test_a_port_in_use_is_told_before_anything_starts(demo: Demo, tmp_path: Path) -> None:
+    second = Demo(tmp_path / "second.log", demo.port)
+
+    assert second.process.wait(START_SECONDS) == 1
+    assert second.shown.startswith(f"demo: port {demo.port} ")
+    assert "Ready" not in second.shown

@@ -14,7 +14,7 @@ from tests.fake_collector import FakeCollector
 from tests.fake_vllm import FakeVllmThread, Received
 from tests.gateway import KEYS_OF_TESTS, Gateway, chat_body, wait_until
 
-TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # pragma: allowlist secret
 SAMPLED = f"00-{TRACE}-{PARENT}-01"
 SERVER = 2
 Sent = Callable[[Reply], dict[str, str]]

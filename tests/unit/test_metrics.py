@@ -12,9 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.counts import USAGE_COLUMNS
 from app.instance import MAX_SERIES, Instance
+from app.keys.records import KeyRecord
 from app.ledger import Ledger
 from app.logs import RequestRecord
 from app.metrics.by_key import FAMILIES, bounded, usage_families
+from app.metrics.condition import RECORDS_AT_ONCE, expiries
 from app.metrics.processes import process_families, read_processes
 from app.metrics.traffic import UPSTREAM_ERRORS, latency_families, request_families
 from app.metrics.views import Families
@@ -157,6 +159,35 @@ def test_a_scrape_lets_others_run_all_the_while(instance: Instance) -> None:
 
     assert values_read.count(b"\n") > MAX_SERIES * len(USAGE_COLUMNS)
     assert len(pauses) >= 16 + len(USAGE_COLUMNS)
+
+
+def test_of_many_keys_those_that_end_first_are_told_and_others_run_meanwhile() -> None:
+    later = time.time() + 1000
+    keys = [KeyRecord(f"name-{n}", f"id-{n}", f"{n:064x}", expires=later - n) for n in range(1000)]
+    keys += [KeyRecord(f"late-{n}", f"late-{n}", f"{n:064x}", expires=later + n) for n in range(9000)]
+    keys += [KeyRecord("ended", "id", "f" * 64, expires=later - 2000), KeyRecord("endless", "id", "e" * 64)]
+    turns: list[float] = []
+
+    def other() -> None:
+        while True:
+            turns.append(time.monotonic())
+            gevent.sleep(0)
+
+    greenlet = gevent.spawn(other)
+    found = values([expiries(keys)])
+    greenlet.kill()
+
+    assert {name for _, name, _ in found} == {f"name-{n}" for n in range(900, 1000)}
+    assert len(turns) >= len(keys) // RECORDS_AT_ONCE
+
+
+def test_two_keys_of_one_name_and_id_are_one_series() -> None:
+    end = round(time.time()) + 1000
+    keys = [KeyRecord("laptop", "k1", f"{n:064x}", expires=float(end + n)) for n in (2, 0, 1)]
+
+    assert [(sample.labels, sample.value) for sample in expiries(keys).samples] == [
+        ({"key": "laptop", "key_id": "k1"}, end)
+    ]
 
 
 def test_the_processes_are_told_by_name(instance: Instance) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.trace_context import TraceContext, find_context, parse_cloud_trace, parse_traceparent, usable_state
 
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # pragma: allowlist secret
 NUMBER = int(SPAN, 16)
 
 

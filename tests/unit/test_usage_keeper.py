@@ -122,6 +122,24 @@ def test_a_failure_is_told_once_and_so_is_its_end(
     ]
 
 
+def test_a_machine_without_threads_is_a_failure_like_any_other(
+    keeper: UsageKeeper, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    use(instance, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("gevent.threadpool.start_new_thread", refuse)
+        keeper.write_if_grown()
+        assert report(keeper)["totals"]["requests"] == 3
+    assert "short of threads" in (keeper.state.failure or "")
+    keeper.write_if_grown()
+
+    assert keeper.state.failure is None
+    assert requests(keeper) == 3
+
+
 def test_all_workers_know_how_the_last_write_went(instance: Instance, database: Failing) -> None:
     database.reason = "the disk is full"
     keeper_of(instance, database).write_if_grown()

@@ -45,7 +45,7 @@ BAD = [
     "postgresql:",
     "postgresql://u@/d", "postgresql://u@h/d?host=/x", "postgresql://u@/d?host=x", "postgresql://u@h:0x/d",
     "postgresql://u@h/d?sslmode=maybe", "postgresql://u@h/d?password=x", "postgresql://u@h/d#x",
-    "postgresql://u@h/%00", "postgresql://u@h/d?x", "postgresql://u:%ff@h/d", "postgresql://u@[h/d",
+    "postgresql://u@h/%00", "postgresql://u@h/d?x", "postgresql://u:made-up-%ff@h/d", "postgresql://u@[h/d",
 ]  # fmt: skip
 
 
@@ -62,6 +62,21 @@ def test_a_refused_address_is_not_shown_wherever_its_password_is(rest: str) -> N
 
     assert "cret" not in str(caught.value)
     assert "ann" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql+psycopg2://ann:se/cret@h/d",
+        "jdbc:postgresql://h/d?user=ann&password=se/cret",
+        "mysql:ann:se/cret/",
+    ],
+)
+def test_an_address_of_another_kind_is_not_shown_either(text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"USAGE_DATABASE": text})  # pragma: allowlist secret
+
+    assert "cret" not in str(caught.value)
 
 
 @given(st.text() | st.text("pogresql:/@?#[]%&=0123.off", max_size=40).map("postgresql://{}".format))
