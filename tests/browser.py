@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ FLAGS = (
 )
 PHONE, DESKTOP = (360, 740), (1280, 900)
 START_SECONDS = 30.0
+
+
+class Stale(AssertionError):
+    """The element is not on the page any more: another page was loaded since it was found."""
 
 
 class Browser:
@@ -78,7 +83,8 @@ class Browser:
             value = json.loads(connection.getresponse().read())["value"]
         finally:
             connection.close()
-        assert not (isinstance(value, dict) and "error" in value), value
+        if isinstance(value, dict) and "error" in value:
+            raise (Stale if value["error"] == "stale element reference" else AssertionError)(value)
         return value
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -120,8 +126,15 @@ class Browser:
         return str(self._ask("GET", f"/element/{self._find(selector)}/text"))
 
     def wait_for_text(self, selector: str, part: str, seconds: float = 15.0) -> str:
-        """Until the element's text holds that part."""
-        found: str = wait_until(lambda: (text := self.text(selector)) and part in text and text, seconds)
+        """Until the element's text holds that part, also on a page that is loaded meanwhile."""
+
+        def holding() -> str:
+            with suppress(Stale):
+                text = self.text(selector)
+                return text if part in text else ""
+            return ""
+
+        found: str = wait_until(holding, seconds)
         return found
 
     def run(self, script: str, *arguments: Any) -> Any:

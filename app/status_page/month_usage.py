@@ -1,4 +1,4 @@
-"""The usage of this month, read from where it is kept at most every five seconds by each worker."""
+"""The usage of this month, read from where it is kept every few seconds at most, by each worker."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ from app.accounts.reader import UsageReader
 from app.accounts.span import parse_span
 
 KEPT_SECONDS = 5.0  # a database on another machine takes a while, and every open page asks
+RETRY_SECONDS = 30.0  # of one that could not be read, which may take seconds to show
 
 
 class MonthUsage:
@@ -21,6 +22,8 @@ class MonthUsage:
         """Rows by key and model, the instances' time and costs, as `app.accounts.report` makes them."""
         now = time.monotonic()
         if now >= self._due or not self._report:
-            self._due = now + KEPT_SECONDS  # who asks meanwhile gets what was known before
+            self._due = now + RETRY_SECONDS  # who asks meanwhile gets what was known before
             self._report = self._reader.report(parse_span(None, None), "")
+            if self._report["source"]["failure"] is None:
+                self._due = time.monotonic() + KEPT_SECONDS
         return self._report
