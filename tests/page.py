@@ -38,6 +38,11 @@ class Page:
         """A page, as a browser asks for one."""
         return self.send("GET", target, None, {**HTML, **headers})
 
+    def tables(self) -> dict[str, Any]:
+        """The tables as the page's script gets them."""
+        found: dict[str, Any] = self.get(DATA + "?tables=1").json()["tables"]
+        return found
+
     def form(self, target: str, fields: dict[str, str], **headers: str) -> Reply:
         """A form, as a browser sends it from this gateway's page."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}

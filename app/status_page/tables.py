@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from app.accounts.reader import MEMORY
 from app.keys.records import KeyRecord
 from app.keys.shared import SharedKeys
 from app.status_page.recent_errors import Failure
@@ -70,6 +71,8 @@ def _describe_instances(report: dict[str, Any]) -> Iterable[str]:
         yield f"({idle_cost} and {start_cost}), {money(times['cost'])} in all."
     if failure is not None:
         yield f"What is new is kept in memory only: {failure}."
+    elif report["source"]["kept_in"] == MEMORY:
+        yield "USAGE_DATABASE is off: this is one instance since it started."
 
 
 def keys_table(keys: SharedKeys) -> Table:

@@ -15,6 +15,7 @@ from tests.fake_vllm import FakeVllm, FakeVllmThread, Received
 from tests.fault_proxy import FaultProxy, Faults
 from tests.gateway import Gateway, wait_until
 from tests.keys_place import KeysPlace
+from tests.page import Page
 from tests.secret_client import open_client, secret_settings
 from tests.truth import TruthOf, truth_finder
 
@@ -38,6 +39,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) 
     with Gateway(tmp_path_factory.mktemp("gateway"), upstream.url) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture
+def page(gateway: Gateway) -> Page:
+    """Who has logged in at the status page of the module's gateway, whose keys have one for that."""
+    page = Page(gateway)
+    assert page.log_in().status == 303
+    return page
 
 
 @pytest.fixture(scope="session")

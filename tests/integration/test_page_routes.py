@@ -22,13 +22,6 @@ def gateway(gateway_of: Callable[[Any], Gateway]) -> Gateway:
     return gateway_of({"boss": BOSS})
 
 
-@pytest.fixture
-def page(gateway: Gateway) -> Page:
-    page = Page(gateway)
-    page.log_in()
-    return page
-
-
 def answers(page: Page) -> Iterator[tuple[str, Reply]]:
     yield "the page", page.get("/admin/")
     yield "the form", Page(page.gateway).get("/admin/")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,17 +22,6 @@ def gateway(start_gateway: Callable[..., Gateway], tmp_path: Path) -> Gateway:
     return gateway
 
 
-@pytest.fixture
-def page(gateway: Gateway) -> Page:
-    page = Page(gateway)
-    page.log_in()
-    return page
-
-
-def tables(page: Page) -> Any:
-    return page.get(DATA + "?tables=1").json()["tables"]
-
-
 def test_the_playground_relays_byte_for_byte_as_the_sessions_key(
     page: Page, received: Callable[[str], Received], fake: FakeVllm
 ) -> None:
@@ -48,7 +36,7 @@ def test_the_playground_relays_byte_for_byte_as_the_sessions_key(
     assert not {"cookie", "x-csrf-token"} & set(dict(received(reply.request_id).headers))
     line = page.gateway.log_line(message="request", request_id=reply.request_id)
     assert (line["key_name"], line["completion_tokens"], line["route"]) == ("boss", 4, PLAYGROUND)
-    (row,) = wait_until(lambda: tables(page)["usage"]["rows"])
+    (row,) = wait_until(lambda: page.tables()["usage"]["rows"])
     assert row[:3] == ["boss", "fake/model-1", "1"]
 
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,17 +29,6 @@ def gateway(start_gateway: Callable[..., Gateway], tmp_path: Path) -> Gateway:
     gateway: Gateway = start_gateway()
     gateway.wait_ready()
     return gateway
-
-
-@pytest.fixture
-def page(gateway: Gateway) -> Page:
-    page = Page(gateway)
-    page.log_in()
-    return page
-
-
-def tables(page: Page) -> Any:
-    return page.get(DATA + "?tables=1").json()["tables"]
 
 
 def text_of(reply: Reply) -> str:
@@ -85,7 +73,7 @@ def test_usage_is_that_of_every_worker(page: Page) -> None:
     for _ in range(20):
         page.gateway.chat(stream=False, fake={"events": 3})
 
-    (row,) = wait_until(lambda: [r for r in tables(page)["usage"]["rows"] if r[2] == "20"])
+    (row,) = wait_until(lambda: [r for r in page.tables()["usage"]["rows"] if r[2] == "20"])
 
     assert row[:9] == ["tester", "fake/model-1", "20", "0", "0", "0", "140", "60", "60"]
 
@@ -96,7 +84,7 @@ def test_recent_errors_are_those_of_every_worker_without_what_clients_wrote(page
     }
     stranger = page.gateway.request("GET", "/v1/models?secret", headers={"X-API-Key": "sk-secret-0123456789"})
 
-    rows = wait_until(lambda: len(found := tables(page)["errors"]["rows"]) >= 13 and found)
+    rows = wait_until(lambda: len(found := page.tables()["errors"]["rows"]) >= 13 and found)
 
     assert requests | {stranger.request_id} <= {row[-1] for row in rows}
     assert ["400", "invalid_field", "POST /v1/completions", "tester"] in [row[1:5] for row in rows]
@@ -107,7 +95,7 @@ def test_recent_errors_are_those_of_every_worker_without_what_clients_wrote(page
 def test_the_keys_are_listed_with_state_end_and_last_use(page: Page) -> None:
     page.gateway.request("GET", "/v1/models", headers={"X-API-Key": KEY})
 
-    rows = {row[0]: row for row in tables(page)["keys"]["rows"]}
+    rows = {row[0]: row for row in page.tables()["keys"]["rows"]}
 
     assert rows["off"][2:] == ["disabled", "inference", "never", "not yet"]
     assert rows["tester"][4] == "2999-01-01 00:00:00"
