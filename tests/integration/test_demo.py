@@ -19,6 +19,11 @@ START_SECONDS = 30.0
 LINE = re.compile(r"for a browser: (\S+) .* for Prometheus: (\S+) ")
 
 
+def hear_ctrl_c() -> None:
+    """What a shell starts behind `&` ignores it, and so does all that is started from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Demo:
     """One run of it; `shown` is what it has printed."""
 
@@ -27,7 +32,12 @@ class Demo:
         environ = {"PATH": os.environ["PATH"], "PORT": str(port)}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.demo"], cwd=ROOT, env=environ, stdout=output, stderr=output
+                [sys.executable, "-m", "tests.demo"],
+                cwd=ROOT,
+                env=environ,
+                stdout=output,
+                stderr=output,
+                preexec_fn=hear_ctrl_c,
             )
 
     @property
