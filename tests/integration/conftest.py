@@ -1,6 +1,7 @@
 """A gateway with two workers in front of a fake vLLM, shared by the tests of a session."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,8 @@ from tests.keys_place import KeysPlace
 from tests.page import Page
 from tests.secret_client import open_client, secret_settings
 from tests.truth import TruthOf, truth_finder
+from tests.usage_keeping import Start
+from tests.usage_traffic import write_keys
 
 
 @pytest.fixture(scope="session")
@@ -175,3 +178,19 @@ def both(start_both: Any) -> Entrypoint:
     entrypoint: Entrypoint = start_both()
     entrypoint.wait_ready()
     return entrypoint
+
+
+@pytest.fixture
+def start_keeping(tmp_path: Path, upstream: FakeVllmThread) -> Iterator[Start]:
+    """Start gateways that keep usage, each in a folder of its own."""
+    with ExitStack() as stack:
+
+        def begin(**settings: Any) -> Gateway:
+            folder = tmp_path / f"gateway-{time.monotonic_ns()}"
+            folder.mkdir()
+            write_keys(folder)
+            gateway = stack.enter_context(Gateway(folder, upstream.url, **settings))
+            gateway.wait_ready()
+            return gateway
+
+        yield begin
