@@ -27,11 +27,12 @@ def ask(served: Served, home: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_claude_code_prints_an_answer(served: Served, tmp_path: Path) -> None:
+    before = len(served.log_lines(logger="gateway.request", route="/v1/messages"))  # those of other tests
     ended = ask(served, tmp_path)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.strip()
-    lines = served.log_lines(logger="gateway.request", route="/v1/messages")
+    lines = served.log_lines(logger="gateway.request", route="/v1/messages")[before:]
     assert {(line["status"], line["outcome"]) for line in lines if line["model"] == MODEL} == {
         (200, "complete")
     }
