@@ -42,16 +42,25 @@ def run_opencode(
     folder: Path, prompt: str, key: str, *options: str, seconds: float = SECONDS
 ) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and the events of one run; `--continue` among the options goes on with the last one."""
+    with start_opencode(folder, prompt, key, *options) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return process.returncode, [json.loads(line) for line in output.splitlines()]
+
+
+def start_opencode(folder: Path, prompt: str, key: str, *options: str) -> "subprocess.Popen[str]":
+    """One run, which tells its events on its output."""
     home = folder / "home"
     xdg = {f"XDG_{name}_HOME": str(home / name) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
-    environ = clean_environ(home, VLLM_API_KEY=key, **xdg)
-    ended = subprocess.run(
+    return subprocess.Popen(
         [OPENCODE, "run", "--format", "json", "--title", "t", *options, prompt],
         cwd=folder,
-        env=environ,
+        env=clean_environ(home, VLLM_API_KEY=key, **xdg),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
     )
-    return ended.returncode, [json.loads(line) for line in ended.stdout.splitlines()]

@@ -26,13 +26,15 @@ def ask(served: Served, home: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_claude_code_prints_an_answer(served: Served, tmp_path: Path) -> None:
+def test_claude_code_hears_the_model(served: Served, tmp_path: Path) -> None:
+    """The weak model hardly comes to an end of its own: Claude Code then says which limit it has reached."""
     before = len(served.log_lines(logger="gateway.request", route="/v1/messages"))  # those of other tests
     ended = ask(served, tmp_path)
 
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.strip()
+    is_cut = "exceeded the 64 output token maximum" in ended.stdout
+    assert is_cut or (ended.returncode == 0 and ended.stdout.strip()), ended.stdout + ended.stderr
     lines = served.log_lines(logger="gateway.request", route="/v1/messages")[before:]
     assert {(line["status"], line["outcome"]) for line in lines if line["model"] == MODEL} == {
         (200, "complete")
     }
+    assert all(line["completion_tokens"] > 0 for line in lines if line["model"] == MODEL)
