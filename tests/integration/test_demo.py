@@ -53,7 +53,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         yield demo
     finally:
         demo.process.send_signal(signal.SIGINT)
-        demo.process.wait(START_SECONDS)
+        try:
+            demo.process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            for each in psutil.Process(demo.process.pid).children(recursive=True):
+                each.kill()
+            demo.process.kill()
+            raise
 
 
 def test_the_addresses_that_it_prints_are_there_for_its_key(demo: Demo) -> None:
