@@ -50,7 +50,6 @@ def status() -> Response:
     health, keys = current_app.extensions["health"], current_app.extensions["keys"]
     load = current_app.extensions["load"]
     now = time.time()
-    records = sorted(keys.ring.by_digest.values(), key=lambda record: (record.name, record.key_id))
     return _json(
         {
             "phase": health.phase(),
@@ -62,7 +61,7 @@ def status() -> Response:
                 "failure": keys.report.failure,
                 "problems": keys.current.problems,
                 "warnings": keys.current.warnings,
-                "list": [_describe(record, keys, now) for record in records],
+                "list": [_describe(record, keys, now) for record in keys.ring.listed()],
             },
         }
     )

@@ -7,6 +7,7 @@ import click
 import requests
 
 from app.addresses import LOOPBACK
+from app.gateway_client import UNREACHABLE, can_be_key, unreachable
 from app.logs import clean
 from app.settings import admin_key
 
@@ -42,8 +43,8 @@ def ask_usage(url: str, wishes: dict[str, str]) -> Any:
         raise click.ClickException(
             f"--url has to look like https://gateway.example, not {clean(url)}."
         ) from None
-    except requests.RequestException as error:
-        raise click.ClickException(f"No gateway can be reached at {url} ({type(error).__name__}).") from None
+    except UNREACHABLE as error:
+        raise unreachable(url, error) from None
     except (KeyError, TypeError):
         reason = "it gave no usage"
     raise click.ClickException(f"{url} answered {response.status_code}: {reason}")
@@ -53,7 +54,7 @@ def _key() -> str:
     key = admin_key()
     if not key:
         raise click.ClickException("Set VLLM_ADMIN_KEY to an API key of the gateway with scope admin.")
-    if not (key.isascii() and key.isprintable()):
+    if not can_be_key(key):
         raise click.ClickException(
             "The key in VLLM_ADMIN_KEY, or else VLLM_API_KEY, holds what no key can be."
         )

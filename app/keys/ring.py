@@ -22,6 +22,10 @@ class Ring:
         has_admin = any("admin" in record.scopes for record in by_digest.values())
         return cls(by_digest, has_admin)
 
+    def listed(self) -> list[KeyRecord]:
+        """Every record, as people are shown them: by name, then by id."""
+        return sorted(self.by_digest.values(), key=lambda record: (record.name, record.key_id))
+
     def find(self, key: bytes) -> KeyRecord | None:
         """The active record of this key, or None; the wall clock decides about expiry.
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 import requests
-from urllib3.exceptions import LocationParseError
 
+from app.gateway_client import UNREACHABLE, can_be_key, unreachable
 from app.opencode.config import Gateway, Model
 from app.routes import MODEL_ID
 from app.settings import client_key
@@ -58,7 +58,7 @@ def _credentials(gateway: Gateway, *, iam: bool) -> dict[str, str]:
 
 def _secret(variable: str, meaning: str) -> str:
     value = client_key(variable)
-    if not (value and value.isascii() and value.isprintable()):
+    if not can_be_key(value):
         wrong = "holds what no key can be; set it" if value else "is not set; set it"
         raise click.ClickException(f"{variable} {wrong} to {meaning}.")
     return value
@@ -85,9 +85,8 @@ def _ask(url: str, headers: dict[str, str]) -> requests.Response | None:
         return requests.get(f"{url}/v1/models", headers=headers, timeout=ASK_SECONDS, allow_redirects=False)
     except requests.ReadTimeout:
         return None
-    # The latter comes as it is for a host such as "a..b": requests only expects it before the connection.
-    except (requests.RequestException, LocationParseError) as error:
-        raise click.ClickException(f"No gateway can be reached at {url} ({type(error).__name__}).") from None
+    except UNREACHABLE as error:
+        raise unreachable(url, error) from None
 
 
 def _pause(response: requests.Response) -> int:

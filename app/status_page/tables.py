@@ -77,9 +77,8 @@ def _describe_instances(report: dict[str, Any]) -> Iterable[str]:
 
 def keys_table(keys: SharedKeys) -> Table:
     """Every key by name and id: never the key itself."""
-    records = sorted(keys.ring.by_digest.values(), key=lambda record: (record.name, record.key_id))
     now = time.time()
-    return _cut(KEYS, [_key_row(record, keys, now) for record in records], "There are no keys.")
+    return _cut(KEYS, [_key_row(record, keys, now) for record in keys.ring.listed()], "There are no keys.")
 
 
 def errors_table(failures: Iterable[Failure]) -> Table:

@@ -59,3 +59,13 @@ def test_the_reason_of_a_refusal_commands_no_terminal(ask: Ask) -> None:
 )
 def test_a_key_that_passes_in_clear_is_told(ask: Ask, url: str, is_told: bool) -> None:
     assert ("passes in clear" in ask({}, url=url).output) == is_told
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+def test_a_host_that_can_be_none_is_a_sentence(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("VLLM_ADMIN_KEY", "sk-admin")
+
+    result = CliRunner().invoke(show_usage, ["--url", f"https://{host}"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: No gateway can be reached at https://{host} ")
