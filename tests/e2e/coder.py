@@ -4,7 +4,6 @@ The script travels in the `options` of the model in opencode.json, which OpenCod
 """
 
 import json
-from collections import Counter
 from typing import Any
 
 from tests.fake_answers import Script, data_event
@@ -24,13 +23,10 @@ class Coder(FakeVllm):
     """Beside the fields of a script, `fake` may hold those of a coder.
 
     `window`: so many characters of JSON fit, more is refused as by vLLM. `times`: so many requests with tools
-    are answered by the script, later ones well. `calls`: the tool calls to make, one for each request;
+    are answered by the script, later ones well; one that the gateway sends again, because the connection had
+    carried another before, is the same request. `calls`: the tool calls to make, one for each request;
     `call_pieces`: in how many events each call's arguments come.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked_with_tools: Counter[str] = Counter()  # by model
 
     def script_for(self, asked: Asked) -> Script:
         """What this request wants done."""
@@ -40,16 +36,20 @@ class Coder(FakeVllm):
         if "messages" not in asked:  # the gateway's own question whether tokens can be had
             return Script()
         has_tools = bool(asked.get("tools"))
-        self.asked_with_tools[asked["model"]] += has_tools
         size = len(json.dumps(asked))
         if window is not None and size > window:
             return refusal(OVERFLOW.format(window=window, tokens=size))
-        if times is not None and (not has_tools or self.asked_with_tools[asked["model"]] > times):
+        if times is not None and (not has_tools or self.asked_with_tools(asked["model"]) > times):
             return Script()
         made = sum(message["role"] == "tool" for message in asked["messages"])
         if has_tools and made < len(calls):
             return Script(**wanted, raw=tool_call(asked, calls[made], made, pieces))
         return Script(**wanted)
+
+    def asked_with_tools(self, model: str) -> int:
+        """How many requests with tools this model has got."""
+        asked = ((each.request_id, each.json()) for each in posts(self))
+        return len({one for one, body in asked if body["model"] == model and body.get("tools")})
 
 
 def refusal(message: str, status: int = 400) -> Script:

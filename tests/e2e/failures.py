@@ -119,7 +119,10 @@ PASSING = {
 }
 LASTING = {
     "the server dies in mid-stream, for ever": Failure(
-        LOST, 6, {**FLOW, "failure": "reset", "fail_after": 5}
+        LOST,
+        6,
+        {**FLOW, "failure": "reset", "fail_after": 5},
+        event="The upstream connection was lost.",
     ),
     "JSON instead of a stream, for ever": Failure(UNUSABLE, 6, {"body": '{"choices": []}'}),
     "the server dies before it answers, for ever": Failure(

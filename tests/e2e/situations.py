@@ -5,7 +5,7 @@ import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tests.gateway import KEY, Gateway, wait_until
 PROMPT = "What is the capital of France?"
 SECONDS = re.compile(r"\d+ s\b")
 START_SECONDS = 60.0
+LINE_SECONDS = 2.0
 RUN_SECONDS = 280.0  # five retries take 62 to 78 of them
 
 
@@ -78,14 +79,20 @@ class Scene:
         write_project(project, address + failure.route, MODEL, fake=failure.fake, **failure.asks)
         status, events = run_opencode(project, PROMPT, failure.key, seconds=RUN_SECONDS)
         happening.result()
+        with suppress(AssertionError):  # fewer may be right too; a line follows the last byte of its answer
+            wait_until(lambda: self.requests() >= failure.requests, LINE_SECONDS)
         return self.seen(status, events)
+
+    def requests(self) -> int:
+        """How many OpenCode has sent, as far as they are logged."""
+        return self.requests_before + len(self.logged())
 
     def seen(self, status: int, events: list[dict[str, Any]]) -> Seen:
         """What the events of a run say."""
         errors = [event["error"]["data"]["message"] for event in events if event["type"] == "error"]
         reasons = [event["part"]["reason"] for event in events if event["type"] == "step_finish"]
         shown = SECONDS.sub("N s", errors[-1]) if errors else ""
-        return Seen(status, shown, (reasons or [""])[-1], self.requests_before + len(self.logged()))
+        return Seen(status, shown, (reasons or [""])[-1], self.requests())
 
 
 # What is so before the gateway starts, and what happens while OpenCode runs.
