@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from trustme import LeafCert
+
 from tests.gateway import wait_until
 from tests.local import free_port
 
@@ -19,9 +21,12 @@ UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 
 
 class PostgresqlServer:
-    """One cluster in a folder of its own; it takes a password over TCP, and trusts nobody."""
+    """One cluster in a folder of its own; it takes a password over TCP, with TLS alone where it has a
+    certificate, and trusts nobody.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: LeafCert | None = None) -> None:
+        self._certificate = certificate
         self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._data = self._folder / "data"
         self._as_user: dict[str, int] = {}
@@ -36,6 +41,8 @@ class PostgresqlServer:
         password_file.chmod(0o644)
         auth = ("--auth=scram-sha-256", f"--pwfile={password_file}")
         self._run("initdb", "-D", self._data, "-U", USER, *auth, "--no-sync", "-E", "UTF8", "--locale=C")
+        if self._certificate:
+            self._insist_on_tls(self._certificate)
         self.port = free_port()
         self.start()
         return self
@@ -87,6 +94,17 @@ class PostgresqlServer:
         where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", "postgres")
         command = [program("psql"), "-qAtX", *where, "-c", statement]
         return subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout.strip()
+
+    def _insist_on_tls(self, certificate: LeafCert) -> None:
+        written = {"server.crt": certificate.cert_chain_pems[0], "server.key": certificate.private_key_pem}
+        for name, pem in written.items():
+            path = self._data / name
+            pem.write_to_path(str(path))
+            path.chmod(0o600)
+            os.chown(path, self._data.stat().st_uid, -1)
+        (self._data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write("ssl = on\n")
 
     def _accepts(self) -> bool:
         assert self._process.poll() is None, (self._folder / "server.log").read_text()
