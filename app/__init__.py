@@ -35,7 +35,7 @@ from app.opencode.commands import write_opencode_config, write_wellknown
 from app.origins import parse_origins
 from app.request_log import RequestLog
 from app.routes import speaks_anthropic
-from app.settings import Settings, process_settings
+from app.settings import Settings, SettingsError, process_settings
 from app.startup import Startup
 from app.status_page import views as status_page
 from app.status_page.guard import Guard
@@ -137,7 +137,10 @@ def _trace(app: Flask) -> None:
     """OpenTelemetry is imported only where it is wanted: by the master, so that workers share its memory."""
     from app.tracing import Tracing
 
-    app.extensions["tracing"] = tracing = Tracing()
+    try:
+        app.extensions["tracing"] = tracing = Tracing()
+    except ValueError as error:  # the library's own sentence: one of its limits (OTEL_…_LIMIT) is no number
+        raise SettingsError(f"{error}.") from error
     app.extensions["sinks"] += (tracing,)
     app.before_request(tracing.begin)
 

@@ -9,7 +9,7 @@ import time
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
@@ -28,12 +28,20 @@ BATCH_SECONDS = 2.0
 
 
 class Tracing:
-    """The spans of one worker; a sink for the records of requests. Health is not traced."""
+    """The spans of one worker; a sink for the records of requests. Health is not traced.
+
+    Raises ValueError when one of the library's own variables is no limit.
+    """
+
+    def __init__(self) -> None:
+        self._limits = SpanLimits()
 
     def start(self) -> None:
         """Make what sends spans: after the fork, since it has a greenlet and connections."""
         spare_the_log()
-        self._provider = TracerProvider(resource=our_resource(), shutdown_on_exit=False)
+        self._provider = TracerProvider(
+            resource=our_resource(), shutdown_on_exit=False, span_limits=self._limits
+        )
         sender = BatchSpanProcessor(PatientExporter(), QUEUE_SPANS, BATCH_SECONDS * 1000, BATCH_SPANS)
         self._provider.add_span_processor(sender)
         self._tracer = self._provider.get_tracer(OUR_NAME)

@@ -141,3 +141,12 @@ def test_one_connection_carries_many_batches(start: Start, collector: FakeCollec
 
     assert len(collector.heads) >= 4
     assert collector.connections == 1
+
+
+def test_a_limit_of_the_library_that_is_no_number_is_refused_at_the_start(
+    tmp_path: Path, upstream: FakeVllmThread
+) -> None:
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_ATTRIBUTE_COUNT_LIMIT": "x"}
+
+    with pytest.raises(AssertionError, match="gateway: OTEL_ATTRIBUTE_COUNT_LIMIT must be"):
+        Gateway(tmp_path, upstream.url, **settings).__enter__()
