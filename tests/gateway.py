@@ -19,6 +19,7 @@ from tests.client import KEY, RawClient, Reply
 from tests.local import ROOT, free_port
 
 START_SECONDS = 15.0
+READY_SECONDS = 30.0  # a try to warm up that failed has a pause of seconds behind it
 KEYS_OF_TESTS = re.compile(rb"(?:sk|vgw)[-_][0-9A-Za-z_-]{8,}")  # none may leave a gateway, nor be logged
 
 
@@ -109,7 +110,7 @@ class Gateway:
 
     def wait_ready(self) -> None:
         """Until the upstream has answered its first probe."""
-        wait_until(lambda: self.request("GET", "/health/ready").status == 200)
+        wait_until(lambda: self.request("GET", "/health/ready").status == 200, READY_SECONDS)
 
     def request(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.client import RawClient
 from tests.fake_answers import MODEL
-from tests.gateway import Gateway
+from tests.gateway import Gateway, wait_until
 
 NAMES = ("tester", "second")
 KEYS = {name: f"sk-traffic-{name}-0123456789abcdef" for name in NAMES}
@@ -35,6 +35,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.whole: set[str] = set()
+        self.sent = 0
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
@@ -43,6 +44,7 @@ class Traffic:
         with ThreadPoolExecutor(CLIENTS) as clients:
             numbers = list(itertools.islice(self._numbers, count))
             list(clients.map(lambda number: self._one(gateway, number), numbers))
+        self.sent += count
 
     def _one(self, gateway: Gateway, number: int) -> None:
         target = (CHAT, TEXT, RESPONSES, MESSAGES)[number % 4]
@@ -121,6 +123,14 @@ def ask_usage(gateway: Gateway, query: str = "") -> dict[str, Any]:
     reply = gateway.request("GET", f"/admin/usage{query}", headers={"X-API-Key": ADMIN})
     assert reply.status == 200, reply.body
     report: dict[str, Any] = reply.json()
+    return report
+
+
+def settled_usage(gateway: Gateway, requests: int) -> dict[str, Any]:
+    """The report once it counts so many requests: one is counted after the last byte of its answer."""
+    report: dict[str, Any] = wait_until(
+        lambda: (found := ask_usage(gateway))["totals"]["requests"] == requests and found
+    )
     return report
 
 

@@ -11,6 +11,7 @@ from app.throttle import PER_MINUTE
 from tests.client import KEY, Reply
 from tests.gateway import Gateway, wait_until
 from tests.page import Page
+from tests.strangers import ask_wrong
 
 BOSS = "sk-boss-0123456789abcdef"
 KEYS = {"tester": {"key": KEY, "id": "t-1"}, "boss": {"key": BOSS, "id": "b-1", "scopes": ["admin"]}}
@@ -116,10 +117,9 @@ def test_a_reload_that_is_asked_for_wrongly_is_told(gateway: Gateway) -> None:
 
 
 def test_strangers_have_no_more_of_these_lines_than_of_others(gateway: Gateway) -> None:
-    status = TABLE["/admin/status"]["GET"]
     tries = PER_MINUTE + 5
-    for number in range(tries):
-        assert call(gateway, status, f"sk-wrong-{number:08}").status == 401
+    with gateway.connect() as client:
+        ask_wrong(client, tries, "/admin/status")
     wait_until(lambda: len(gateway.log_lines(message="request", status=401)) >= PER_MINUTE)
 
     lines = gateway.log_lines(logger="gateway.audit", status=401)

@@ -43,7 +43,7 @@ CHAT = {
     "model": "fake/model-1",
     "stream": True,
     "messages": [{"role": "user", "content": "hello"}],
-    "fake": {"interval": 0.1, "events": 5},
+    "fake": {"interval": 0.5, "events": 5},
 }
 Visit = Callable[..., dict[str, Any]]
 

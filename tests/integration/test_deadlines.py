@@ -12,7 +12,7 @@ from tests.gateway import Gateway
 from tests.oracle import END_MARKS, ask, asked, check_broken_stream, check_refused, take
 from tests.truth import CASES, PLACES, STREAMS, Case, TruthOf
 
-LIMIT = 0.5
+LIMIT = 1.0
 WHOLE = 2.5
 TARGETS = list(END_MARKS)
 CHUNKED = [case for case in CASES if case.framing == "chunked"]
@@ -48,10 +48,11 @@ def test_a_connect_without_an_answer_is_a_503_after_two_seconds(tmp_path: Any) -
         started = time.monotonic()
 
         reply = gateway.chat()
+        seconds = time.monotonic() - started
 
     assert (reply.status, reply.error_code) == (503, "upstream_unavailable")
     assert 1 <= int(reply.headers["retry-after"]) <= 59
-    assert 1.5 < time.monotonic() - started < 5
+    assert 1.5 < seconds < 5
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -126,7 +127,7 @@ def test_a_slow_but_steady_answer_outlives_the_limit_on_silence(
     truth = truth_of(case)
     gateway = start_gateway(proxy.url, STREAM_IDLE_TIMEOUT_SECONDS=LIMIT)
     gateway.wait_ready()
-    faults.slice_bytes, faults.bandwidth = len(truth.wire) // 15, len(truth.wire) // 2
+    faults.slice_bytes, faults.bandwidth = len(truth.wire) // 15, len(truth.wire) // 5
     started = time.monotonic()
 
     outcome = ask(gateway.port, case.target, case.body())

@@ -160,10 +160,11 @@ def wait_for_408(edge: Edge, data: bytes, trickle: bool) -> float:
                 break
             except TimeoutError:
                 client.sock.sendall(b"x")
+        seconds = time.monotonic() - started
         assert json.loads(client.read_body())["error"]["code"] == "request_timeout"
         assert client.headers["connection"] == "close"
         edge.gateway.log_line(request_id=client.request_id, status=408)
-        return time.monotonic() - started
+        return seconds
 
 
 def test_what_does_not_go_on_is_a_408_after_ten_seconds_however_slowly_it_comes(edge: Edge) -> None:

@@ -19,6 +19,7 @@ from tests.fake_vllm import FakeVllm
 from tests.gateway import Gateway, chat_body, wait_until
 from tests.local import free_port
 from tests.scrape import ADMIN, BOSS, Scrape, scrape, went_back
+from tests.strangers import ask_wrong
 
 KEYS = {"boss": BOSS, "tester": KEY}
 
@@ -81,6 +82,7 @@ def test_two_workers_tell_the_same(start: Callable[..., Gateway]) -> None:
     gateway.wait_ready()
     for _ in range(20):
         gateway.chat()
+    wait_until(lambda: scrape(gateway).sum("key_requests_total", key="tester") == 20)
 
     found = [scrape(gateway).sum("key_requests_total", key="tester") for _ in range(20)]
 
@@ -92,8 +94,8 @@ def test_a_request_is_seen_while_it_runs(watched: Gateway) -> None:
         found = scrape(watched)
 
         assert (found.sum("requests_in_flight"), found.sum("requests_at_upstream")) == (1, 1)
-    wait_until(lambda: scrape(watched).sum("requests_in_flight") == 0)
-    assert scrape(watched).sum("client_aborts_total", route="/v1/chat/completions") == 1
+    wait_until(lambda: scrape(watched).sum("client_aborts_total", route="/v1/chat/completions") == 1)
+    assert scrape(watched).sum("requests_in_flight") == 0
 
 
 def test_a_request_that_waits_for_the_model_is_seen(start: Callable[..., Gateway]) -> None:
@@ -156,8 +158,8 @@ def test_keys_are_told_by_state_and_by_their_end(gateway_of: Callable[[Any], Gat
 
 def test_requests_that_have_no_line_are_counted(start: Callable[..., Gateway]) -> None:
     gateway = start(WEB_CONCURRENCY=1)
-    for _ in range(70):
-        gateway.request("GET", "/v1/models", headers={"X-API-Key": "sk-wrong"})
+    with gateway.connect() as client:
+        ask_wrong(client, 70)
 
     found = scrape(gateway)
 

@@ -130,7 +130,7 @@ def test_the_sums_are_what_was_sent_whichever_workers_have_come_and_gone(gateway
     first.join()
     stop.set()
     watcher.join()
-    wait_until(lambda: scrape(gateway).sum("requests_in_flight") == 0)
+    wait_until(lambda: counted_answers(scrape(gateway)) == tally.answers)
     gateway.kill_workers()  # while they have nothing to do
     wait_until(gateway.is_alive)
     send(tally, 500, 2)

@@ -55,13 +55,14 @@ def test_what_was_done_is_written_down(page: Page) -> None:
 
     lines = wait_until(lambda: len(found := page.gateway.log_lines(logger="gateway.audit")) >= 5 and found)
 
-    assert [(line["action"], line["result"], line["by"]) for line in lines] == [
+    assert len(lines) == 5  # in any order: two workers write them
+    assert {(line["action"], line["result"], line["by"]) for line in lines} == {
         ("log in", "done", "boss"),
         ("try model", "done", "boss"),
         ("POST /admin/login", "refused", None),
         ("log in", "refused", "tester"),
         ("log out", "done", "boss"),
-    ]
+    }
     assert all(line["request_id"] and line["peer"] for line in lines)
     assert ADMIN not in page.gateway.log_file.read_text()
 

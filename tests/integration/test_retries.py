@@ -1,5 +1,6 @@
 """A request is sent twice in one case only: a reused connection died before any byte of an answer."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,12 +19,17 @@ CUTS = ("reset", "close")
 LATER = {"interval": 0.05, "fail_after": 0}
 
 
+def nothing() -> None:
+    """The script alone does the harm."""
+
+
 def ask_on(
-    gateway: Gateway, fake: FakeVllm, *, reused: bool, **script: Any
+    gateway: Gateway, fake: FakeVllm, *, reused: bool, prepare: Callable[[], None] = nothing, **script: Any
 ) -> tuple[Outcome, list[Received]]:
     """Ask on a connection that has carried an answer before, or on a new one; returns every try too.
 
-    A probe may take the right connection away at any time; then the question is asked again.
+    `prepare` is done right before. A probe may take the right connection away at any time; then the
+    question is asked again.
     """
     with ExitStack() as busy:
         for attempt in range(20):
@@ -33,6 +39,7 @@ def ask_on(
                 busy.enter_context(gateway.open_chat(fake={"interval": 30}))
             before, start = {received.connection for received in fake.received}, len(fake.received)
             marker = f"attempt-{attempt}"
+            prepare()
             outcome = ask(gateway.port, CHAT, asked(False, marker, **script))
             tries = [received for received in fake.received[start:] if marker.encode() in received.body]
             if (tries[0].connection in before) is reused:
@@ -44,13 +51,13 @@ def ask_on(
 def test_a_reused_connection_that_died_without_a_byte_is_replaced(
     harmed: Gateway, fake: FakeVllm, faults: Faults, cut: Any
 ) -> None:
-    assert harmed.chat(stream=False).status == 200
-    faults.cut, faults.cut_after, faults.cuts_once = cut, 0, True
+    def cut_the_next() -> None:
+        faults.cut, faults.cut_after, faults.cuts_once = cut, 0, True
 
-    outcome = ask(harmed.port, CHAT, asked(False, f"retried-{cut}"))
+    outcome, tries = ask_on(harmed, fake, reused=True, prepare=cut_the_next)
 
     assert (outcome.status, outcome.body) == (200, fake.sent(outcome.request_id))
-    assert len([received for received in fake.received if f"retried-{cut}".encode() in received.body]) == 2
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize("cut", CUTS)

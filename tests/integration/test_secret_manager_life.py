@@ -34,8 +34,9 @@ def test_one_worker_reads_for_all_and_everyone_follows_within_the_interval(
     gateway.wait_ready()
     put_keys(secret_manager, {"tester": NEW})
 
-    wait_until(lambda: statuses_everywhere(gateway, KEY) == {401}, seconds=3.0)
+    wait_until(lambda: gateway.request("GET", "/v1/models", headers={"X-API-Key": KEY}).status == 401, 3.0)
 
+    assert statuses_everywhere(gateway, KEY) == {401}
     assert statuses_everywhere(gateway, NEW) == {200}
     line = gateway.log_line(message="keys refreshed", version=2)
     assert line["changed_names"] == ["tester"]
@@ -108,16 +109,16 @@ def test_a_slow_store_delays_no_other_request_of_the_worker(
     put_keys(secret_manager, {"tester": KEY})
     gateway = start_on_secret(WEB_CONCURRENCY=1, API_KEYS_REFRESH_SECONDS=0.5)
     gateway.wait_ready()
-    secret_manager.fake.latency = 1.0
+    secret_manager.fake.latency = 1.8
     before = reads(secret_manager)
 
-    with gateway.open_chat(fake={"events": 100, "interval": 0.02}) as ticking:
+    with gateway.open_chat(fake={"events": 200, "interval": 0.02}) as ticking:
         arrivals = [time.monotonic() for piece in ticking.body() if b"data" in piece]
 
     gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
     assert reads(secret_manager) > before
-    assert len(gaps) > 90
-    assert max(gaps) < 0.5
+    assert sum(gaps) > 3
+    assert max(gaps) < 1.2
 
 
 def test_the_file_wins_over_the_secret(

@@ -17,7 +17,7 @@ ASKED = {"stream_options": {"include_usage": True}}
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_each_event_arrives_while_the_upstream_still_waits(gateway: Gateway, framing: str) -> None:
-    script = {"framing": framing, "events": 3, "interval": 0.3}
+    script = {"framing": framing, "events": 3, "interval": 1.0}
     with gateway.open_chat(fake=script, **ASKED) as client:
         arrivals = [(time.monotonic(), piece) for piece in client.body()]
 

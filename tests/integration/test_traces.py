@@ -13,6 +13,7 @@ from tests.client import KEY, Reply
 from tests.fake_collector import FakeCollector
 from tests.fake_vllm import FakeVllmThread, Received
 from tests.gateway import KEYS_OF_TESTS, Gateway, chat_body, wait_until
+from tests.strangers import ask_wrong
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # pragma: allowlist secret
 SAMPLED = f"00-{TRACE}-{PARENT}-01"
@@ -109,7 +110,7 @@ def test_a_request_is_one_span_that_says_what_it_was(traced: Gateway, collector:
     assert abs(told["gen_ai.response.time_to_first_chunk"] * 1000 - line["first_byte_ms"]) < 0.1
     assert (told["vllm_gateway.outcome"], told["vllm_gateway.key.name"]) == ("complete", "tester")
     assert "error.type" not in told
-    assert abs(span["seconds"] * 1000 - line["duration_ms"]) < 20
+    assert abs(span["seconds"] * 1000 - line["duration_ms"]) < 500
     assert began <= span["ended_at"] <= ended + 0.5
     assert span["resource"]["service.name"] == "vllm-gateway"
     assert span["resource"]["deployment.environment.name"] == "test"
@@ -234,8 +235,8 @@ def test_strangers_have_no_more_spans_than_lines(
     tries = PER_MINUTE + 3
     with Gateway(tmp_path, upstream.url, WEB_CONCURRENCY=1, **settings) as gateway:
         gateway.wait_ready()
-        for _ in range(tries):
-            assert chat(gateway, key="sk-wrong").status == 401
+        with gateway.connect() as client:
+            ask_wrong(client, tries)
         span_of(collector, chat(gateway))  # spans are sent in their order
         lines = gateway.log_lines(message="request", status=401)
 

@@ -8,6 +8,7 @@ import trustme
 from app.accounts.database import open_database
 from app.accounts.errors import AccountsUnavailable
 from app.accounts.place import parse_place
+from tests.gateway import wait_until
 from tests.postgresql_server import PostgresqlServer
 from tests.usage_keeping import Start, ask, counted, end
 
@@ -45,7 +46,7 @@ def test_an_instance_keeps_its_usage_over_tls(
 ) -> None:
     gateway = start_keeping(USAGE_DATABASE=by_name(server, "verify-full"), SSL_CERT_FILE=trusted)
     ask(gateway)
-    assert counted(gateway) == 5
+    wait_until(lambda: counted(gateway) == 5)
     ask(gateway)
     end(gateway)
 

@@ -12,8 +12,8 @@ from app.request_log import LINES_AT_ONCE
 from app.throttle import DELAY_SECONDS, PER_MINUTE
 from tests.client import RawClient
 from tests.gateway import Gateway, wait_until
+from tests.strangers import ask_wrong, read_401, send_wrong
 
-WRONG = "sk-wrong-0123456789abcdef"
 NOT_WRITTEN = "requests were not logged"
 TRIES = 5  # at what a machine that does other things may be too slow for
 
@@ -24,23 +24,6 @@ def gateway(start_gateway: Any) -> Gateway:
     gateway: Gateway = start_gateway(WEB_CONCURRENCY=1)
     gateway.wait_ready()
     return gateway
-
-
-def send_wrong(client: RawClient, **headers: str) -> None:
-    client.send_request("GET", "/v1/models", X_API_Key=WRONG, **headers)
-
-
-def ask_wrong(client: RawClient, times: int = 1, **headers: str) -> list[str]:
-    """Wrong keys, all at once on a connection that stays; returns the ids of the requests."""
-    for _ in range(times):
-        send_wrong(client, **headers)
-    return [read_401(client) for _ in range(times)]
-
-
-def read_401(client: RawClient) -> str:
-    assert client.read_head() == 401
-    client.read_body()
-    return client.request_id
 
 
 def use_up(gateway: Gateway, **headers: str) -> None:
