@@ -143,7 +143,7 @@ LASTING = {
     ),
     "an instance that is full": Failure(FULL, 6, settings={"MAX_CONCURRENT_REQUESTS": 1}, situation="full"),
     "an instance that shuts down": Failure(
-        "This instance is shutting down.", 6, settings={"DRAIN_SECONDS": 100}, situation="draining"
+        "This instance is shutting down.", 6, settings={"DRAIN_SECONDS": 300}, situation="draining"
     ),
 }
 FAILURES = {**FINAL, **PASSING, **LASTING}
