@@ -11,7 +11,8 @@ from tests.gateway import KEY
 NOTHING = "nothing; it goes on"
 LOST = "Connection reset by server"
 UNUSABLE = "The model server gave no usable answer."
-SILENT = {"STREAM_IDLE_TIMEOUT_SECONDS": 1}
+IMPATIENT = {"FIRST_BYTE_TIMEOUT_SECONDS": 3}  # and yet the answer to the next request is in time
+SILENT = {"STREAM_IDLE_TIMEOUT_SECONDS": 3}
 FULL = "This gateway has as much to do as it can carry."
 NO_FIT = (
     "This prompt does not fit into the model's window, and compacting the conversation does not help. "
@@ -57,9 +58,9 @@ class Failure:
         return self.shows != NOTHING
 
 
-def once(**fake: Any) -> Failure:
+def once(settings: dict[str, Any] | None = None, **fake: Any) -> Failure:
     """The upstream fails once, and answers well when it is asked again."""
-    return Failure(NOTHING, 2, {**fake, "times": 1}, {"FIRST_BYTE_TIMEOUT_SECONDS": 1, **SILENT})
+    return Failure(NOTHING, 2, {**fake, "times": 1}, settings or {})
 
 
 FINAL = {
@@ -97,8 +98,8 @@ FINAL = {
 PASSING = {
     "the server dies before it answers": once(raw=[], fail_after=0),
     "the server dies in mid-stream": once(**FLOW, failure="reset", fail_after=5),
-    "the server does not begin to answer": once(before_head=30),
-    "the server stops in mid-stream": once(**FLOW, failure="hang", fail_after=3),
+    "the server does not begin to answer": once(IMPATIENT, before_head=30),
+    "the server stops in mid-stream": once(SILENT, **FLOW, failure="hang", fail_after=3),
     "the server answers with an error of its own": once(
         status=500, body='{"error":{"message":"engine died"}}'
     ),
@@ -142,7 +143,7 @@ LASTING = {
     ),
     "an instance that is full": Failure(FULL, 6, settings={"MAX_CONCURRENT_REQUESTS": 1}, situation="full"),
     "an instance that shuts down": Failure(
-        "This instance is shutting down.", 6, settings={"DRAIN_SECONDS": 100}, situation="draining"
+        "This instance is shutting down.", 6, settings={"DRAIN_SECONDS": 300}, situation="draining"
     ),
 }
 FAILURES = {**FINAL, **PASSING, **LASTING}

@@ -14,6 +14,22 @@ COLOURED = """
   }
   return false;
 """
+# Count from now on in `started` how often the page begins to ask for an address with this part.
+COUNT_STARTS = """
+  const part = arguments[0], real = window.fetch;
+  window.started = 0;
+  window.fetch = (address, ...more) => {
+    if (String(address).includes(part)) window.started += 1;
+    return real(address, ...more);
+  };
+"""
+# Note from now on in `lengths` how long an element's text is, each time it changes.
+NOTE_LENGTHS = """
+  const element = document.querySelector(arguments[0]);
+  window.lengths = [];
+  new MutationObserver(() => window.lengths.push(element.textContent.length))
+    .observe(element, { childList: true, subtree: true });
+"""
 # Behave as in a tab that is hidden, or not.
 HIDE = """
   const isHidden = arguments[0];

@@ -52,7 +52,7 @@ class Scene:
             entry = {"key": KEY, "scopes": self.failure.scopes}
             (self.folder / "keys.json").write_text(json.dumps({"tester": entry}))
             self.gateway = Gateway(self.folder, upstream.url, **self.failure.settings)
-            prepare, self.change = SITUATIONS[self.failure.situation]
+            prepare, self.arrange, self.change = SITUATIONS[self.failure.situation]
             prepare(self)
             opening.enter_context(self.gateway)
             self._stack = opening.pop_all()
@@ -72,6 +72,7 @@ class Scene:
 
     def play(self) -> Seen:
         """Run OpenCode once."""
+        self.arrange(self)
         happening: Future[None] = self._pool.submit(self.change, self)
         project = self.folder / "project"
         project.mkdir()
@@ -95,7 +96,7 @@ class Scene:
         return Seen(status, shown, (reasons or [""])[-1], self.requests())
 
 
-# What is so before the gateway starts, and what happens while OpenCode runs.
+# What is so before the gateway starts, what before OpenCode does, and what happens while that runs.
 
 
 def nothing(_scene: Scene) -> None:
@@ -114,7 +115,7 @@ def become_ready(scene: Scene) -> None:
 
 
 def wait_ready(scene: Scene) -> None:
-    """The gateway is ready before OpenCode is."""
+    """The gateway is ready."""
     scene.gateway.wait_ready()
 
 
@@ -128,6 +129,7 @@ def drain(scene: Scene) -> None:
     """The gateway was told to stop, while somebody else's answer still runs."""
     fill(scene)
     scene.gateway.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: scene.gateway.request("GET", "/health/ready").json()["phase"] == "draining")
 
 
 def restart(scene: Scene) -> None:
@@ -159,12 +161,12 @@ class Ending:
 
 
 Step = Callable[[Scene], None]
-SITUATIONS: dict[str, tuple[Step, Step]] = {
-    "usual": (nothing, wait_ready),
-    "loading": (unready, become_ready),
-    "never ready": (unready, nothing),
-    "keyless": (nothing, nothing),
-    "full": (nothing, fill),
-    "draining": (nothing, drain),
-    "restarted": (nothing, restart),
+SITUATIONS: dict[str, tuple[Step, Step, Step]] = {
+    "usual": (nothing, wait_ready, nothing),
+    "loading": (unready, nothing, become_ready),
+    "never ready": (unready, nothing, nothing),
+    "keyless": (nothing, nothing, nothing),
+    "full": (nothing, fill, nothing),
+    "draining": (nothing, drain, nothing),
+    "restarted": (nothing, wait_ready, restart),
 }
