@@ -49,7 +49,7 @@ def upstream() -> Iterator[FakeVllmThread]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: FakeVllmThread) -> Iterator[Gateway]:
-    limits = {"FIRST_BYTE_TIMEOUT_SECONDS": 1, "STREAM_IDLE_TIMEOUT_SECONDS": 1}
+    limits = {"FIRST_BYTE_TIMEOUT_SECONDS": 3, "STREAM_IDLE_TIMEOUT_SECONDS": 3}
     with Gateway(tmp_path_factory.mktemp("broken"), upstream.url, **limits) as running:
         running.wait_ready()
         yield running
@@ -137,7 +137,7 @@ def test_opencode_asks_again_after_a_break_and_goes_on(
     broken.defaults = BREAKS[name]
     with ThreadPoolExecutor() as pool:
         running = pool.submit(run_opencode, project, "What is the capital of France?", KEY)
-        wait_until(lambda: asked(broken) and gateway.log_lines(request_id=asked(broken)[0]), 30)
+        wait_until(lambda: asked(broken) and gateway.log_lines(request_id=asked(broken)[0]), 120)
         broken.defaults = {}
         status, events = running.result()
 
