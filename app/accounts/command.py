@@ -48,9 +48,9 @@ def show_usage(
 
 
 def _shown(report: dict[str, Any], form: str | None, groups: tuple[str, ...]) -> str:
+    table = as_table(report, groups)  # in every form: it needs all parts of a report, lines of CSV do not
     if form == "csv":
         return as_csv(report, groups)
-    table = as_table(report, groups)
     return f"{json.dumps(report, indent=2) if form == 'json' else table}\n"
 
 

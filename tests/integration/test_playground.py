@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,22 +48,31 @@ def test_the_playground_obeys_the_rules_of_every_request(page: Page) -> None:
     assert page.act(PLAYGROUND, b"{}", Content_Type="text/plain").status == 415
 
 
+def audited(page: Page, count: int) -> list[dict[str, Any]]:
+    """What was done so far, once there are so many lines of it."""
+    lines: list[dict[str, Any]] = wait_until(
+        lambda: len(found := page.gateway.log_lines(logger="gateway.audit")) >= count and found
+    )
+    return lines
+
+
 def test_what_was_done_is_written_down(page: Page) -> None:
     page.act(PLAYGROUND, chat_body(stream=True))
+    audited(page, 2)  # a line is written behind its answer, and the next one perhaps by another worker
     Page(page.gateway).log_in("sk-wrong-0123456789abcdef")
+    audited(page, 3)
     Page(page.gateway).log_in(KEY)
+    audited(page, 4)
     page.form("/admin/logout", {"csrf": page.token})
 
-    lines = wait_until(lambda: len(found := page.gateway.log_lines(logger="gateway.audit")) >= 5 and found)
-
-    assert len(lines) == 5  # in any order: two workers write them
-    assert {(line["action"], line["result"], line["by"]) for line in lines} == {
+    lines = audited(page, 5)
+    assert [(line["action"], line["result"], line["by"]) for line in lines] == [
         ("log in", "done", "boss"),
         ("try model", "done", "boss"),
         ("POST /admin/login", "refused", None),
         ("log in", "refused", "tester"),
         ("log out", "done", "boss"),
-    }
+    ]
     assert all(line["request_id"] and line["peer"] for line in lines)
     assert ADMIN not in page.gateway.log_file.read_text()
 

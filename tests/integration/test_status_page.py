@@ -149,8 +149,11 @@ def test_a_point_has_rates_and_percentiles_of_what_was_answered(page: Page) -> N
 
     assert row[3] > 0
     assert 5 < row[6] / row[3] < 9  # tokens of each request
+    # Seconds. A busy machine may hold up one answer or gap, and the 99th percentile is that one.
     assert 0 < row[8] <= row[9] <= row[10]
-    assert 0.005 < row[11] <= row[13] < 5  # seconds: the upstream waits for 0.01
+    assert row[8] < 1
+    assert 0.005 < row[11] <= row[13]
+    assert row[11] < 0.1
 
 
 def test_polls_and_assets_write_no_line_and_the_rest_does(page: Page) -> None:

@@ -10,7 +10,7 @@ from tests.gateway import wait_until
 from tests.postgresql_server import PASSWORD, PostgresqlServer
 from tests.usage_command import UsageCommand
 from tests.usage_keeping import BEGINS, ENDS, NOTICE_SECONDS, Start, ask, counted, end, told
-from tests.usage_traffic import ask_usage
+from tests.usage_traffic import ask_usage, settled_usage
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,11 @@ def test_a_server_that_is_away_costs_no_request_anything(
     server.stop()
     ask(gateway)
     wait_until(lambda: told(gateway, BEGINS), NOTICE_SECONDS)
-    wait_until(lambda: counted(gateway) == 10)
+    settled_usage(gateway, 10)
     server.start()
     wait_until(lambda: told(gateway, ENDS), NOTICE_SECONDS)
 
-    wait_until(lambda: counted(gateway) == earlier + 10)
+    assert counted(gateway) == earlier + 10
     assert int(server.query("SELECT SUM(requests) FROM gateway_usage")) == earlier + 10
     log = gateway.log_file.read_text()
     assert PASSWORD not in log

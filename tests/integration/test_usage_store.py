@@ -73,13 +73,11 @@ def test_a_file_that_is_locked_delays_no_request_and_is_written_later(
         ask(gateway)
         wait_until(lambda: told(gateway, BEGINS), NOTICE_SECONDS)
         assert max(line["duration_ms"] for line in gateway.log_lines(route="/v1/chat/completions")) < 2000
-        wait_until(lambda: counted(gateway) == 10)
-        assert "locked" in ask_usage(gateway)["source"]["failure"]
+        assert "locked" in settled_usage(gateway, 10)["source"]["failure"]
     wait_until(lambda: told(gateway, ENDS), NOTICE_SECONDS)
 
     assert ask_usage(gateway)["source"]["failure"] is None
-    wait_until(lambda: counted(gateway) == 10)
-    assert in_file(path) == 10
+    assert in_file(path) == counted(gateway) == 10
     assert [len(told(gateway, message)) for message in (BEGINS, ENDS)] == [1, 1]
 
 
@@ -93,11 +91,10 @@ def test_a_disk_that_is_full_fails_no_request_and_is_written_later(
     with full(gateway):
         ask(gateway)
         wait_until(lambda: told(gateway, BEGINS), NOTICE_SECONDS)
-        wait_until(lambda: counted(gateway) == 10)
+        settled_usage(gateway, 10)
     wait_until(lambda: told(gateway, ENDS), NOTICE_SECONDS)
 
-    wait_until(lambda: counted(gateway) == 10)
-    assert in_file(path) == 10
+    assert in_file(path) == counted(gateway) == 10
 
 
 def test_an_instance_ends_in_time_beside_a_locked_file(start_keeping: Start, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import trustme
 from app.accounts.database import open_database
 from app.accounts.errors import AccountsUnavailable
 from app.accounts.place import parse_place
-from tests.gateway import wait_until
 from tests.postgresql_server import PostgresqlServer
-from tests.usage_keeping import Start, ask, counted, end
+from tests.usage_keeping import Start, ask, end
+from tests.usage_traffic import settled_usage
 
 AUTHORITY = trustme.CA()
 BY_SYSTEM = "SSL_CERT_FILE"
@@ -46,7 +46,7 @@ def test_an_instance_keeps_its_usage_over_tls(
 ) -> None:
     gateway = start_keeping(USAGE_DATABASE=by_name(server, "verify-full"), SSL_CERT_FILE=trusted)
     ask(gateway)
-    wait_until(lambda: counted(gateway) == 5)
+    settled_usage(gateway, 5)
     ask(gateway)
     end(gateway)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import responses
 from click.testing import CliRunner, Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.accounts.command import show_usage
@@ -36,6 +36,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(content={"rows": []}, form=("--csv",), status=200)
 @given(content=JSON, form=st.sampled_from([(), ("--csv",), ("--json",)]), status=st.sampled_from([200, 400]))
 def test_whatever_is_answered_ends_in_a_sentence(
     ask: Ask, content: object, form: tuple[str, ...], status: int
