@@ -1,4 +1,4 @@
-"""Addresses of servers and of models, as settings name them. Each check raises ValueError for no such."""
+"""Addresses of servers and of models, as settings name them; each check raises ValueError."""
 
 import os
 import re
