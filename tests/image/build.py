@@ -46,7 +46,7 @@ def build(base: str, *, target: str = "") -> None:
             command = buildah("bud", *kind, *words, *volumes(), *wish, ROOT)
             run(f"building {target or 'the image'}", command, f"build-{target or 'image'}.log")
     finally:
-        secret.unlink()
+        secret.unlink(missing_ok=True)
 
 
 def description(name: str = IMAGE) -> dict[str, Any]:
