@@ -2,9 +2,9 @@
 
 python3 fetch_model.py NAME REVISION FOLDER
 
-It runs by the Python of the base image, alone. REVISION is a commit of 40 hex digits, since a branch's content
-changes: the same build would give another image. `none` leaves the folder empty. A token for a model that asks
-for one comes from the file /run/secrets/hf_token (a build secret), or the file that HF_TOKEN_PATH names.
+It runs by the Python of the base image, alone. REVISION is a commit of 40 hex digits, since a branch's
+content changes: the same build would give another image. `none` leaves the folder empty. A token for a model
+that asks for one comes from the file /run/secrets/hf_token (a build secret), or the one of HF_TOKEN_PATH.
 """
 
 import os
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TOKEN = re.compile(r"hf_[0-9A-Za-z_]+")
 TOKEN_FILE = "/run/secrets/hf_token"  # noqa: S105  where a build secret is mounted
@@ -101,7 +101,7 @@ def explain(error: Exception, *, with_token: bool) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         told = "was refused" if with_token else "is missing: give the build secret hf_token"
-        return f"the hub does not give it to us; the token {told}, or the name is wrong, or access must be asked for."
+        return f"the hub refuses: the token {told}, the name is wrong, or access must be asked for."
     if status == 404:
         return "the hub has no such model, or not this commit of it."
     first = str(error).strip().partition("\n")[0]
@@ -129,15 +129,24 @@ def _main(name: str, revision: str, folder: Path) -> int:
     if not NAME.fullmatch(name):
         raise FetchFailed("MODEL_NAME is no name of a model on the hub, such as organization/model.")
     if not COMMIT.fullmatch(revision):
-        raise FetchFailed("MODEL_REVISION is no commit: 40 hex digits in small letters, or `none` for no weights.")
+        raise FetchFailed(
+            "MODEL_REVISION is no commit: 40 hex digits in small letters, or `none` for no weights."
+        )
     token = read_token(os.environ.get("HF_TOKEN_PATH", TOKEN_FILE))
     with tempfile.TemporaryDirectory() as scratch:
         # Where the hub's client would keep files and logs; and it must not believe that it is offline.
-        os.environ |= {"HF_HOME": scratch, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        quiet = {
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_VERBOSITY": "error",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        os.environ |= {"HF_HOME": scratch, **quiet}
         os.environ.pop("HF_HUB_OFFLINE", None)
         try:
             files = fetch(name, revision, folder, token)
-        except (OSError, ValueError, RuntimeError) as error:  # the client's own are of these kinds
+        except FetchFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  the client's are those of the HTTP library that it is built on
             raise FetchFailed(explain(error, with_token=token is not None)) from None
     size = sum((folder / file).stat().st_size for file in files)
     sys.stdout.write(f"fetch_model: {name} at {revision}: {len(files)} files, {size / 1e9:.2f} GB\n")

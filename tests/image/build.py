@@ -39,7 +39,15 @@ def build(base: str, *, target: str = "") -> None:
         "REVISION": "f" * 40,
     }
     words = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-    kind = ("--isolation", "chroot", "--format", "docker", "--layers", "--secret", f"id=hf_token,src={secret}")
+    kind = (
+        "--isolation",
+        "chroot",
+        "--format",
+        "docker",
+        "--layers",
+        "--secret",
+        f"id=hf_token,src={secret}",
+    )
     wish = ("--target", target) if target else ("--tag", IMAGE)
     try:
         with FakeHub(CPU_DEFAULT, hub_files(), HUB_PORT).serving():

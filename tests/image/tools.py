@@ -49,7 +49,11 @@ def run(label: str, command: Sequence[str | Path], log: str, **environ: str) -> 
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / log).open("w") as file:
         status = subprocess.run(
-            [*DIES_WITH_US, *command], stdin=subprocess.DEVNULL, stdout=file, stderr=file, env={**os.environ, **environ}
+            [*DIES_WITH_US, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **environ},
         ).returncode
     if status != 0:
         tail = "\n".join((FOLDER / log).read_text(errors="replace").splitlines()[-25:])
