@@ -2,36 +2,27 @@
 
 import json
 import os
+import re
 import shutil
-import socket
-import ssl
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 import yaml
 
 from launch.environments import AUDIT_TOOLS
-from tests.client import RawClient
-from tests.gateway import Gateway, chat_body, wait_until
-from tests.local import ROOT, free_port
-from tests.manifests import DEPLOY, FOLDERS, SERVICE, SHELL, load, restricted
-from tests.measure.program import SYSTEM_PROGRAMS
+from tests.gateway import Gateway
+from tests.local import free_port
+from tests.manifests import DEPLOY, FOLDERS, PAGE, SERVICE, SHELL, load, restricted
 
 VERSIONS = (
     "1.30",
     "1.37",
 )  # of Kubernetes: the oldest that the page names, and the newest that is known here
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:{SYSTEM_PROGRAMS}")
-HOST = "llm.example.org"
+METRIC = "vllm_gateway_requests_in_flight"
 
 
 def run(*command: object, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -144,30 +135,40 @@ def test_the_health_check_tells_a_gateway_that_lives_from_none(gateway: Gateway)
     assert status(free_port()) != 0
 
 
-def test_the_adapters_query_gives_each_pod_the_mean_of_its_minute(tmp_path: Path) -> None:
-    [rule] = load("prometheus-adapter.yaml")[0]["rules"]["custom"]
-    name = rule["name"]["as"]
-    filled = {"<<.Series>>": name, "<<.LabelMatchers>>": 'namespace="vllm",pod=~"a|b"', "<<.GroupBy>>": "pod"}
-    query = rule["metricsQuery"]
-    for placeholder, value in filled.items():
-        assert placeholder in query
-        query = query.replace(placeholder, value)
-    assert "<<" not in query
+def evaluate(query: str, wanted: dict[str, float], folder: Path) -> None:
+    """After a minute of load on two pods, and on another namespace, the query gives these values by labels."""
     series = {
-        f'{name}{{namespace="vllm",pod="a"}}': "8 16 24 32",  # one each 15 s
-        f'{name}{{namespace="vllm",pod="b"}}': "0 0 0 0",
-        f'{name}{{namespace="other",pod="a"}}': "99 99 99 99",
+        f'{METRIC}{{namespace="vllm",pod="a"}}': "8 16 24 32",  # one each 15 s
+        f'{METRIC}{{namespace="vllm",pod="b"}}': "0 0 0 0",
+        f'{METRIC}{{namespace="other",pod="a"}}': "99 99 99 99",
     }
-    wanted = [{"labels": '{pod="a"}', "value": 20}, {"labels": '{pod="b"}', "value": 0}]
+    samples = [{"labels": labels, "value": value} for labels, value in wanted.items()]
     test = {
         "interval": "15s",
         "input_series": [{"series": each, "values": values} for each, values in series.items()],
-        "promql_expr_test": [{"expr": query, "eval_time": "45s", "exp_samples": wanted}],
+        "promql_expr_test": [{"expr": query, "eval_time": "45s", "exp_samples": samples}],
     }
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [test]}))
-    seen = promtool("test", "rules", "test.yaml", cwd=tmp_path)
-
+    (folder / "test.yaml").write_text(yaml.safe_dump({"evaluation_interval": "15s", "tests": [test]}))
+    seen = promtool("test", "rules", "test.yaml", cwd=folder)
     assert seen.returncode == 0, seen.stdout + seen.stderr
+
+
+def test_the_adapters_query_gives_each_pod_the_mean_of_its_minute(tmp_path: Path) -> None:
+    [rule] = load("prometheus-adapter.yaml")[0]["rules"]["custom"]
+    query = rule["metricsQuery"]
+    filled = {"Series": METRIC, "LabelMatchers": 'namespace="vllm",pod=~"a|b"', "GroupBy": "pod"}
+    for placeholder, value in filled.items():
+        assert f"<<.{placeholder}>>" in query
+        query = query.replace(f"<<.{placeholder}>>", value)
+
+    assert "<<" not in query
+    evaluate(query, {'{pod="a"}': 20, '{pod="b"}': 0}, tmp_path)
+
+
+def test_the_query_for_keda_gives_the_load_of_all_pods(tmp_path: Path) -> None:
+    [query] = re.findall(r"`(sum\(.*)`", PAGE)
+
+    evaluate(query, {"{}": 20}, tmp_path)
 
 
 def test_the_scrape_of_pods_is_a_configuration_but_for_how_they_are_found(tmp_path: Path) -> None:
@@ -181,63 +182,3 @@ def test_the_scrape_of_pods_is_a_configuration_but_for_how_they_are_found(tmp_pa
     seen = promtool("check", "config", "prometheus.yaml", cwd=tmp_path)
 
     assert seen.returncode == 0, seen.stdout + seen.stderr
-
-
-@contextmanager
-def nginx(folder: Path, gateway_port: int, authority: trustme.CA) -> Iterator[int]:
-    """The server of deploy/nginx.conf, with a certificate and ports of this test's own."""
-    port = free_port()
-    certificate = authority.issue_cert(HOST)
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
-    text = (DEPLOY / "nginx.conf").read_text()
-    replaced = {
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        f"/etc/ssl/{HOST}.pem": f"{folder}/both.pem",
-        f"/etc/ssl/{HOST}.key": f"{folder}/both.pem",
-        "127.0.0.1:8080": f"127.0.0.1:{gateway_port}",
-    }
-    for old, new in replaced.items():
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    (folder / "server.conf").write_text(text)
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ access_log off; include {folder}/server.conf; }}\n"
-    )
-    command = (str(NGINX), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log")
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        wait_until(lambda: listens(port))
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed; `make bench-setup` says how")
-def test_nginx_passes_each_event_on_as_it_comes_and_tells_whose_it_is(
-    tmp_path: Path, start_gateway: Any
-) -> None:
-    authority = trustme.CA()
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    gateway = start_gateway(TRUSTED_PROXY_HOPS=1)
-    gateway.wait_ready()
-
-    with nginx(tmp_path, gateway.port, authority) as port, RawClient(port, source="127.0.0.5") as client:
-        client.sock = context.wrap_socket(client.sock, server_hostname=HOST)
-        body = chat_body(stream=True, fake={"events": 3, "interval": 1.0})
-        client.send_request("POST", "/v1/chat/completions", body, Host=HOST, X_Forwarded_For="192.0.2.1")
-        assert client.read_head() == 200
-        arrivals = [time.monotonic() for _ in client.body()]
-        request_id = client.request_id
-
-    assert len(arrivals) >= 3
-    assert all(later - earlier > 0.15 for earlier, later in pairwise(arrivals[:3]))
-    assert gateway.log_line(request_id=request_id)["peer"] == "127.0.0.5"  # not what the client says
