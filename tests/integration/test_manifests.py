@@ -136,7 +136,7 @@ def test_the_health_check_tells_a_gateway_that_lives_from_none(gateway: Gateway)
 
 
 def evaluate(query: str, wanted: dict[str, float], folder: Path) -> None:
-    """After a minute of load on two pods, and on another namespace, the query gives these values by labels."""
+    """After a minute of load on two pods, and elsewhere, the query gives these values by their labels."""
     series = {
         f'{METRIC}{{namespace="vllm",pod="a"}}': "8 16 24 32",  # one each 15 s
         f'{METRIC}{{namespace="vllm",pod="b"}}': "0 0 0 0",
