@@ -109,6 +109,17 @@ def test_no_container_may_write_to_its_root_or_gain_rights(container: dict[str, 
     assert set(rights["capabilities"]["add"]) <= set(CONTAINER["securityContext"]["capabilities"]["add"])
 
 
+def test_a_pod_gets_no_token_no_variables_of_its_neighbours_and_no_way_out() -> None:
+    policy = KINDS["NetworkPolicy"]["spec"]
+
+    assert POD["automountServiceAccountToken"] is False
+    assert KINDS["ServiceAccount"]["automountServiceAccountToken"] is False
+    assert POD["serviceAccountName"] == KINDS["ServiceAccount"]["metadata"]["name"]
+    assert POD["enableServiceLinks"] is False  # else a service that is called vllm sets VLLM_PORT
+    assert POD["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert (policy["policyTypes"], policy["egress"]) == (["Ingress", "Egress"], [])
+
+
 def test_each_mount_has_its_volume_and_each_volume_its_mount() -> None:
     mounted = {each["name"] for each in CONTAINER["volumeMounts"]}
 
