@@ -44,7 +44,8 @@ def nginx(folder: Path, gateway_port: int, authority: trustme.CA) -> Iterator[in
     (folder / "server.conf").write_text(text)
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-        f"http {{ access_log off; include {folder}/server.conf; }}\n"
+        # The gateway itself tells nginx not to buffer; here the file alone has to see to it.
+        f"http {{ access_log off; proxy_ignore_headers X-Accel-Buffering; include {folder}/server.conf; }}\n"
     )
     command = (str(NGINX), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log")
     process = subprocess.Popen(command, cwd=ROOT)
