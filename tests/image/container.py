@@ -22,9 +22,10 @@ CAPABILITIES = ("CAP_CHOWN", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
 START_SECONDS = 240.0
 STOP_SECONDS = 10.0  # what Cloud Run gives between SIGTERM and SIGKILL
 GATEWAY_UID, VLLM_UID = 10001, 10002
+KEYS_FOLDER = "/mnt"
+ADMINS = {"key": KEY, "scopes": ["inference", "admin"]}
 WRITABLE = {
     "/tmp": "mode=1777",
-    "/run": "mode=755",
     "/dev/shm": "mode=1777",
     "/var/lib/vllm-gateway": "mode=700,uid={gateway},gid={gateway}",
     "/var/cache/vllm": "mode=700,uid={vllm},gid={vllm}",
@@ -53,16 +54,16 @@ class Container(Gateway):
         self.uid = uid
         self.capabilities = CAPABILITIES if capabilities is None else capabilities
         self.image = description()["Docker"]["config"]
-        self.keys_file = folder / "keys.json"
-        if not self.keys_file.exists():
-            self.keys_file.write_text(json.dumps({"tester": {"key": KEY, "scopes": ["inference", "admin"]}}))
-            # As a platform mounts a secret for one user; the first process cannot read it either.
-            self.keys_file.chmod(0o400)
-            os.chown(self.keys_file, uid or GATEWAY_UID, uid or GATEWAY_UID)
+        self.keys_file = folder / "keys" / "keys.json"
+        self.keys_file.parent.mkdir()
+        self.keys_file.write_text(json.dumps({"tester": ADMINS}))
+        # As a platform mounts a secret for one user; the first process cannot read it either.
+        self.keys_file.chmod(0o400)
+        os.chown(self.keys_file, uid or GATEWAY_UID, uid or GATEWAY_UID)
         self.log_file = folder / "container.log"
         self.port = int(settings.get("PORT", 8080))
         self.id = f"vllm-gateway-{uuid.uuid4().hex[:12]}"
-        own = {"API_KEYS_FILE": "/run/keys.json", **SMALL}
+        own = {"API_KEYS_FILE": f"{KEYS_FOLDER}/keys.json", **SMALL}
         self.environ = {name: str(value) for name, value in {**own, **settings}.items()}
 
     def __enter__(self) -> "Container":
@@ -141,7 +142,7 @@ class Container(Gateway):
                 mount(place, "tmpfs", "tmpfs", ["nosuid", "nodev", *how.format(**owners).split(",")])
                 for place, how in WRITABLE.items()
             ),
-            mount("/run/keys.json", "bind", str(self.keys_file), ["bind", "ro"]),
+            mount(KEYS_FOLDER, "bind", str(self.keys_file.parent), ["bind", "ro"]),
         ]
 
     def has_ended(self) -> bool:

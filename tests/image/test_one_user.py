@@ -9,8 +9,8 @@ import pytest
 
 from launch.models import CPU_DEFAULT
 from tests.image.container import GATEWAY_UID, STOP_SECONDS, Container
-from tests.image.network import
 from tests.image.network import listening
+
 PORT = 9099
 
 

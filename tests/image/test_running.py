@@ -14,7 +14,7 @@ import pytest
 from launch.models import CPU_DEFAULT
 from tests.client import KEY, RawClient
 from tests.gateway import wait_until
-from tests.image.container import GATEWAY_UID, STOP_SECONDS, VLLM_UID, Container, command_of
+from tests.image.container import GATEWAY_UID, KEYS_FOLDER, STOP_SECONDS, VLLM_UID, Container, command_of
 from tests.image.network import listening
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -171,7 +171,7 @@ def test_vllm_knows_neither_keys_nor_the_gateways_settings(container: Container)
     assert "API_KEYS_FILE" in container.master.environ()
 
 
-@pytest.mark.parametrize("place", ["environ", "mem", "maps", "fd/0", "root/run/keys.json"])
+@pytest.mark.parametrize("place", ["environ", "mem", "maps", "fd/0", "root/mnt/keys.json"])
 def test_vllms_user_cannot_look_into_the_gateway(container: Container, place: str) -> None:
     path = f"/proc/{container.number_inside(container.master)}/{place}"
 
@@ -182,7 +182,7 @@ def test_the_gateways_user_can_do_what_vllms_cannot(container: Container) -> Non
     number = container.number_inside(container.master)
 
     assert b"API_KEYS_FILE" in container.execute_as(GATEWAY_UID, "cat", f"/proc/{number}/environ").stdout
-    assert KEY.encode() in container.execute_as(GATEWAY_UID, "cat", "/run/keys.json").stdout
+    assert KEY.encode() in container.execute_as(GATEWAY_UID, "cat", f"{KEYS_FOLDER}/keys.json").stdout
 
 
 @pytest.mark.parametrize("uid", [GATEWAY_UID, VLLM_UID])
@@ -192,7 +192,7 @@ def test_neither_user_can_end_the_other_or_write_where_it_should_not(container: 
 
     assert container.execute_as(uid, "kill", "-0", container.number_inside(other)).returncode != 0
     assert container.execute_as(uid, "kill", "-0", "1").returncode != 0
-    for folder in ("/app", "/opt/gateway", "/opt/model", "/etc", "/run", foreign):
+    for folder in ("/app", "/opt/gateway", "/opt/model", "/etc", "/run", KEYS_FOLDER, foreign):
         assert container.execute_as(uid, "touch", f"{folder}/planted").returncode != 0, folder
     assert container.execute_as(uid, "touch", "/tmp/mine").returncode == 0
     container.execute_as(uid, "rm", "/tmp/mine")

@@ -10,14 +10,14 @@ import pytest
 from tests.client import KEY
 from tests.everywhere import reload
 from tests.fake_secret_manager import FakeSecretManagerThread
-from tests.image.container import STOP_SECONDS, Container
+from tests.image.container import ADMINS, STOP_SECONDS, Container
 from tests.secret_client import put_keys, reads, secret_settings
 
 NEW = "sk-new-0123456789abcdef"
 
 
 def entry(*keys: str) -> dict[str, Any]:
-    return {"tester": list(keys)}
+    return {"tester": [{**ADMINS, "key": key} for key in keys]}
 
 
 @pytest.fixture(scope="module")
