@@ -1,16 +1,18 @@
 """The image, built by buildah out of the Dockerfile, with the model from a stand-in for the hub."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
 from launch.models import CPU_DEFAULT, CPU_DEFAULT_PATH, STAMP
-from tests.fake_hub import COMMIT, TOKEN, FakeHub, files_of
+from tests.fake_hub import COMMIT, FakeHub, files_of
 from tests.image.base import volumes
 from tests.image.tools import FOLDER, ask_buildah, buildah, run
 from tests.local import ROOT
 
 IMAGE = "localhost/vllm-gateway:tested"
+TOKEN_FILE = FOLDER / "hf-token"
 HUB_PORT = 18_765  # the same each time: it is an argument of the build, and part of what its cache goes by
 NOT_FOR_VLLM = {
     "pytorch_model.bin": b"a pickle beside the safetensors",
@@ -29,8 +31,7 @@ def hub_files() -> dict[str, bytes | Path]:
 def build(base: str, *, target: str = "") -> None:
     """Make the image, or only the stage `target`, which leaves no image that has a name."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    secret = FOLDER / "hf-token"
-    secret.write_text(TOKEN + "\n")
+    token()
     arguments = {
         "BASE_IMAGE": base,
         "MODEL_NAME": CPU_DEFAULT,
@@ -46,15 +47,21 @@ def build(base: str, *, target: str = "") -> None:
         "docker",
         "--layers",
         "--secret",
-        f"id=hf_token,src={secret}",
+        f"id=hf_token,src={TOKEN_FILE}",
     )
     wish = ("--target", target) if target else ("--tag", IMAGE)
-    try:
-        with FakeHub(CPU_DEFAULT, hub_files(), HUB_PORT).serving():
-            command = buildah("bud", *kind, *words, *volumes(), *wish, ROOT)
-            run(f"building {target or 'the image'}", command, f"build-{target or 'image'}.log")
-    finally:
-        secret.unlink(missing_ok=True)
+    hub = FakeHub(CPU_DEFAULT, hub_files(), HUB_PORT)
+    hub.token = token()
+    with hub.serving():
+        command = buildah("bud", *kind, *words, *volumes(), *wish, ROOT)
+        run(f"building {target or 'the image'}", command, f"build-{target or 'image'}.log")
+
+
+def token() -> str:
+    """The build's secret. It stays the same, since a layer may be kept of an earlier build."""
+    if not TOKEN_FILE.exists():
+        TOKEN_FILE.write_text(f"hf_{secrets.token_hex(16)}")
+    return TOKEN_FILE.read_text()
 
 
 def description(name: str = IMAGE) -> dict[str, Any]:

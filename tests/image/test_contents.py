@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from launch.models import CPU_DEFAULT
-from tests.fake_hub import COMMIT, TOKEN
+from tests.fake_hub import COMMIT
 from tests.image.base import make_base
-from tests.image.build import NOT_FOR_VLLM, description, hub_files
+from tests.image.build import NOT_FOR_VLLM, description, hub_files, token
 from tests.image.tools import FOLDER
 from tests.local import ROOT
 
@@ -81,10 +81,10 @@ def test_the_builds_secret_is_in_no_layer_of_any_stage_and_in_no_description() -
     ]
     found = {
         wanted: [path for path in paths if wanted in path.read_bytes()]
-        for wanted in (TOKEN.encode(), COMMIT.encode(), b"def read_token")
+        for wanted in (token().encode(), COMMIT.encode(), b"def read_token")
     }
 
-    assert found[TOKEN.encode()] == []
+    assert found[token().encode()] == []
     assert found[COMMIT.encode()] != []  # where descriptions are looked at
     assert found[b"def read_token"] != []  # and layers of stages that are no part of the image
 
