@@ -35,7 +35,7 @@ answers = {{
     "run services describe": url.read_text() if url.exists() else "",
     "run revisions list": "vllm-00002-abc\\nvllm-00001-xyz",
     "auth print-identity-token": "made-up-identity-token",
-    "config get-value account": "ann@example.com",
+    "config get account": "ann@example.com",
     "logging sinks describe": "serviceAccount:made-up-writer@example.com",
 }}
 print(next((answer for begun, answer in answers.items() if typed.startswith(begun)), ""))
@@ -86,7 +86,13 @@ class Reader:
         shell.sort(key=lambda text: "gcloud run services delete" in text)  # taking it all away comes last
         script = "set -euo pipefail\n" + "".join(shell)
         self._process = subprocess.Popen(
-            ["bash", "--noprofile", "--norc", "-c", script.replace("/path/to/your-project", str(self.project))],
+            [
+                "bash",
+                "--noprofile",
+                "--norc",
+                "-c",
+                script.replace("/path/to/your-project", str(self.project)),
+            ],
             cwd=self.checkout,
             env=self._environ,
             stdin=subprocess.DEVNULL,
@@ -97,9 +103,7 @@ class Reader:
 
     def wait_for_deployment(self) -> None:
         """Until the build has been submitted."""
-        wait_until(
-            lambda: self.called("gcloud", DEPLOYMENT) or self._process.poll() is not None, SECONDS
-        )
+        wait_until(lambda: self.called("gcloud", DEPLOYMENT) or self._process.poll() is not None, SECONDS)
 
     def deploy(self, url: str) -> None:
         """Tell where the gateway is."""

@@ -1,4 +1,4 @@
-"""docs/deploy.md and docs/costs.md, typed from the first block to the last by a reader with stand-ins for Google."""
+"""docs/deploy.md and docs/costs.md, typed from the first block to the last, with stand-ins for Google."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from tests.fake_vllm import FakeVllmThread
 from tests.gateway import KEYS_OF_TESTS, Gateway
 
 PROJECT, MODEL = "your-project-id", "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
-BUILD, RUNTIME = (f"serviceAccount:vllm-{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("build", "runtime"))
+BUILD, RUNTIME = (
+    f"serviceAccount:vllm-{name}@{PROJECT}.iam.gserviceaccount.com" for name in ("build", "runtime")
+)
 CARD = {"id": MODEL, "object": "model", "max_model_len": 131072}
 MADE = {  # what makes a thing, and what takes it away: each begins with the thing's name
     "iam service-accounts create": "iam service-accounts delete",
@@ -29,14 +31,22 @@ class Visit:
     """The reader's whole way, and what there was at its end."""
 
     def __init__(self, reader: Reader, gateway: Gateway, output: str, smoke: Reply, secrets: Any) -> None:
-        self.reader, self.gateway, self.output, self.smoke, self.secrets = reader, gateway, output, smoke, secrets
+        self.reader, self.gateway, self.output, self.smoke, self.secrets = (
+            reader,
+            gateway,
+            output,
+            smoke,
+            secrets,
+        )
 
     def config(self) -> dict[str, Any]:
         return dict(json.loads((self.reader.project / "opencode.json").read_text()))
 
     def rights(self, member: str) -> set[tuple[str, str]]:
         """Role and place of what an account was given."""
-        bindings = [each for each in self.reader.called("gcloud") if "add-iam-policy-binding" in each.arguments]
+        bindings = [
+            each for each in self.reader.called("gcloud") if "add-iam-policy-binding" in each.arguments
+        ]
         return {
             (each.option("role"), each.typed.split(" --")[0].replace(" add-iam-policy-binding", ""))
             for each in bindings
