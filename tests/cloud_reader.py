@@ -56,9 +56,9 @@ class Call:
         return " ".join(self.arguments)
 
     def option(self, name: str) -> str:
-        """The value of `--name=value`, or nothing."""
-        begun = f"--{name}="
-        return next((each.removeprefix(begun) for each in self.arguments if each.startswith(begun)), "")
+        """The value of `--name=value` or `--name value`, or nothing."""
+        words = " ".join(self.arguments).replace(f"--{name} ", f"--{name}=").split()
+        return next((each.partition("=")[2] for each in words if each.startswith(f"--{name}=")), "")
 
 
 class Reader:
