@@ -1,8 +1,8 @@
 """Fill the service definition in from the environment: `python3 deploy/render.py [TEMPLATE] >service.yaml`.
 
-Only the standard library: it runs in Google's image with gcloud as well as in this project's own. Every name in
-the template has a rule here. What is missing or breaks its rule is refused in one sentence, before Cloud Run
-sees anything; nothing that passes can end a quoted text of the YAML or begin another line of it.
+Only the standard library: it runs in Google's image with gcloud as well as in this project's own. Every name
+in the template has a rule here. What is missing or breaks its rule is refused in one sentence, before Cloud
+Run sees anything; nothing that passes can end a quoted text of the YAML or begin another line of it.
 """
 
 import os

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cloud_files import BUILT_IN, DIGEST, environ_of, read_build, run_step, step, substitute, substitutions
+from tests.cloud_files import (
+    BUILT_IN,
+    DIGEST,
+    environ_of,
+    read_build,
+    run_step,
+    step,
+    substitute,
+    substitutions,
+)
 from tests.local import ROOT
 
 IMAGE = substitutions()["_IMAGE"]
@@ -197,7 +206,9 @@ def smoke(place: Place, status: int, previous: str) -> "subprocess.CompletedProc
     assert {"/app", "/opt/gateway/bin/flask"} <= set(script.replace(" && ", " ").split())
     changed = script.replace("/opt/gateway/bin/flask", str(doctor)).replace("/app", "/")
     environ = {**environ_of("smoke-test"), "VLLM_API_KEY": "made-up-key", "PATH": "/usr/bin:/bin"}
-    return subprocess.run(["bash", "-c", changed], cwd=place.folder, env=environ, capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", "-c", changed], cwd=place.folder, env=environ, capture_output=True, text=True
+    )
 
 
 def test_a_service_that_answers_ends_the_build_with_its_address(place: Place) -> None:

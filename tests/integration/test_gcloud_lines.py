@@ -1,6 +1,7 @@
 """Every gcloud command in the build and in the documents is one that gcloud knows, with flags that it has.
 
-The table is of one version of gcloud, and works everywhere; where a gcloud is installed, it reads each line itself.
+The table is of one version of gcloud, and works everywhere; where a gcloud is installed, it reads each line
+itself.
 """
 
 import os
@@ -29,7 +30,8 @@ def comments(path: Path) -> str:
 
 
 CALLS = [
-    *(call for each in read_build()["steps"] for call in calls_in_script(f"step {each['id']}", each["script"])),
+    *(call for each in read_build()["steps"]
+      for call in calls_in_script(f"step {each['id']}", each["script"])),
     *(call for path in BUILD_FILES for call in calls_in_document(path.name, comments(path))),
     *(call for line in comments(BUILD_FILES[0]).splitlines() if line.startswith("gcloud ")
       for call in calls_in_script("cloudbuild.yaml", line)),

@@ -1,8 +1,7 @@
-"""Write down the flags of the gcloud commands that are used here: `python -m tests.supply.gcloud_commands COMMAND…`.
+"""Write down the flags of gcloud commands: `python -m tests.supply.gcloud_commands COMMAND…`.
 
-Each COMMAND is like "run services replace". They are added to the table, which is made anew from the installed
-gcloud: from its own list for the shell, which Google makes of the commands themselves, and which
-https://docs.cloud.google.com/sdk/gcloud/reference shows, too.
+Each COMMAND is like "run services replace". They are added to the table, which is made anew from the
+installed gcloud: from its own list for the shell, which Google makes of the commands themselves.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""Make the schemas of Cloud Run's service and Cloud Build's file anew, from what Google says of its interfaces.
+"""Make the schemas of Cloud Run's service and Cloud Build's file anew, from what Google says of them.
 
 python -m pip download --no-deps google-api-python-client
 python -m tests.supply.google_schemas google_api_python_client-*.whl
 
-The package holds Google's discovery documents. What is kept here is small: the types that these two files can reach,
-without what Google only puts out or says it does not support. A field that is left is refused by the tests.
+The package holds Google's discovery documents. What is kept here is small: the types that these two files can
+reach, without what Google only puts out or says it does not support. Any other field is refused by the tests.
 """
 
 import json
@@ -37,7 +37,7 @@ def make_schema(document: dict[str, Any], root: str) -> dict[str, Any]:
             definitions[name] = _convert(document["schemas"][name], waiting)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$comment": f"{document['id']}, revision {document['revision']}; made by tests/supply/google_schemas.py",
+        "$comment": f"{document['id']}, {document['revision']}; made by tests/supply/google_schemas.py",
         "$ref": f"#/definitions/{root}",
         "definitions": dict(sorted(definitions.items())),
     }
@@ -68,7 +68,7 @@ def _convert_object(node: dict[str, Any], waiting: list[str]) -> dict[str, Any]:
 
 
 def read_annotations(document: dict[str, Any]) -> dict[str, list[str]]:
-    """Which kinds of resource take which of Cloud Run's annotations, as the description of ObjectMeta lists them."""
+    """Which kinds of resource take which annotation, as the description of ObjectMeta lists them."""
     text = document["schemas"]["ObjectMeta"]["properties"]["annotations"]["description"]
     found = re.findall(r"\* `([a-z.]+/[A-Za-z-]+)`: ([A-Za-z, ]+)", text)
     return {name: re.findall(r"[A-Za-z]+", kinds) for name, kinds in found}

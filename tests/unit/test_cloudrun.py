@@ -42,7 +42,10 @@ ANNOTATIONS = {
     "run.googleapis.com/execution-environment": ("gen2",),  # about-execution-environments
     "run.googleapis.com/sessionAffinity": YES_NO,  # configuring/session-affinity
 }
-MOST_OF_A_STARTUP_PROBE = {"initialDelaySeconds": 240, "periodSeconds": 240}  # reference/rest/v1/Container#Probe
+MOST_OF_A_STARTUP_PROBE = {
+    "initialDelaySeconds": 240,
+    "periodSeconds": 240,
+}  # reference/rest/v1/Container#Probe
 LONGEST_START_SECONDS = 1800  # with a GPU: configuring/jobs/healthchecks
 KILLED_AFTER_SECONDS = 10  # SIGTERM, then SIGKILL: container-contract
 VLLM_ENDS_AFTER_DRAIN_SECONDS = 2.5
