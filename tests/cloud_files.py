@@ -15,7 +15,7 @@ from deploy.render import TEMPLATE, render
 from tests.local import ROOT
 
 BUILD_FILE = ROOT / "cloudbuild.yaml"
-BUILT_IN = {"PROJECT_ID": "my-project", "BUILD_ID": "0b1d"}
+BUILT_IN = {"PROJECT_ID": "my-project", "BUILD_ID": "0b1d", "COMMIT_SHA": ""}
 DIGEST = "sha256:" + 64 * "a"
 NAME = re.compile(r"\$(?:\$|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\})")
 

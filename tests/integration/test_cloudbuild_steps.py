@@ -124,7 +124,7 @@ def test_the_tests_stand_on_the_layers_that_were_built(place: Place) -> None:
     call = place.calls()[-1]
 
     assert options(call, "--target") == ["tests"]
-    assert options(call, "--build-arg") == built
+    assert [*options(call, "--build-arg"), "REVISION=unknown"] == built
     assert options(call, "--secret") == []
 
 

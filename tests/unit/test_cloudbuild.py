@@ -2,14 +2,16 @@
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cloud_files import NAME, environ_of, faults, read_build, step, substitutions
-from tests.local import ROOT
+from tests.cloud_files import BUILT_IN, NAME, environ_of, faults, read_build, step, substitutions
 
 BUILD = read_build()
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 STEPS = [each["id"] for each in BUILD["steps"]]
 # Everything in which Cloud Build replaces names; a script is left as it is.
 REPLACED = {**BUILD, "steps": [{**each, "script": ""} for each in BUILD["steps"]], "substitutions": {}}
@@ -51,7 +53,7 @@ def test_what_cloud_build_does_not_know_is_found(planted: dict[str, Any]) -> Non
 def test_every_name_is_given_and_every_one_given_is_used() -> None:
     used = names_in(REPLACED) | names_in(BUILD["substitutions"])
 
-    assert used - {"PROJECT_ID", "BUILD_ID"} == BUILD["substitutions"].keys()
+    assert used - BUILT_IN.keys() == BUILD["substitutions"].keys()
 
 
 def test_every_substitution_is_text_and_named_as_google_wants_it() -> None:
@@ -65,7 +67,7 @@ def test_a_script_is_good_shell_and_sees_each_variable_that_it_uses(name: str) -
     given = [*environ_of(name), *step(name).get("secretEnv", ())]
     shebang, rest = step(name)["script"].split("\n", 1)
     declared = f"{shebang}\n" + "".join(f"export {each}=given\n" for each in given) + rest
-    command = [ROOT / ".venv/bin/shellcheck", "--enable=check-unassigned-uppercase", "--shell=bash", "-"]
+    command = [SHELLCHECK, "--enable=check-unassigned-uppercase", "--shell=bash", "-"]
     looked = subprocess.run(command, input=declared, capture_output=True, text=True)
 
     assert shebang == "#!/usr/bin/env bash"  # without it, it is sh that runs the script
