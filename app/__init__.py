@@ -83,7 +83,7 @@ def _make_parts(settings: Settings, instance: Instance) -> dict[str, Any]:
     gpu_time = GpuTime(instance)
     load = Load(instance, settings.max_concurrent_requests, settings.max_buffered_bytes)
     hold = Hold(instance, startup, settings.startup_hold_seconds)
-    request_log, ledger = RequestLog(instance), Ledger(instance)
+    request_log, ledger = RequestLog(settings, instance), Ledger(instance)
     accounts = open_database(parse_place(settings.usage_database))
     usage_keeper = UsageKeeper(accounts, instance, Tally(instance, gpu_time, startup))
     return {

@@ -1,4 +1,4 @@
-"""Addresses of servers, as settings name them. Each check raises ValueError for what cannot be one."""
+"""Addresses of servers and of models, as settings name them; each check raises ValueError."""
 
 import os
 import re
@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 HOSTNAME = re.compile(r"[\w.:%-]+", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them without a word
+IN_BUCKET = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^/\s?#]+)*/?")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of Linux, less its NUL
 
@@ -48,3 +49,11 @@ def _is_server(parts: SplitResult) -> bool:
 
 def _is_root(parts: SplitResult) -> bool:
     return _is_server(parts) and parts.path in ("", "/")
+
+
+def check_model_place(path: str) -> None:
+    """A folder here, or one in a bucket, which is vLLM's to see; an empty one is a mount that is missing."""
+    if IN_BUCKET.fullmatch(path):
+        return
+    if not os.path.isdir(path) or (os.access(path, os.R_OK) and not os.listdir(path)):
+        raise ValueError

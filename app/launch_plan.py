@@ -46,7 +46,10 @@ def clear_socket(base_url: str) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(path) == 0:
             raise SettingsError(f"VLLM_BASE_URL={base_url!r} is in use: a server answers there.")
-    os.unlink(path)
+    try:
+        os.unlink(path)
+    except PermissionError:
+        raise SettingsError(f"VLLM_BASE_URL={base_url!r} names a socket that cannot be removed.") from None
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from contextlib import suppress
 MAX_PENDING_BYTES = 1024 * 1024
 STDOUT = 1
 READ_BYTES = 64 * 1024
+VLLM_JSON = b'{"asctime": "'
 PUMP_SECONDS = 0.2  # how often kept lines are tried again while no new ones come
 
 
@@ -126,6 +127,11 @@ def open_writer(descriptor: int) -> Callable[[bytes], int]:
     return lambda line: os.write(descriptor, line)
 
 
+def with_severity(line: bytes) -> bytes:
+    """A line as it is; one of vLLM's in JSON calls its level what Google's Cloud Logging looks for."""
+    return line.replace(b', "levelname": "', b', "severity": "', 1) if line.startswith(VLLM_JSON) else line
+
+
 def pump(source: int, outlet: Outlet) -> None:
     """Pass on what comes from a program that must not wait for the reader either, until its end."""
     rest = b""
@@ -141,7 +147,7 @@ def pump(source: int, outlet: Outlet) -> None:
         if lost := outlet.take_lost():
             outlet.write_line(b"%d lines of this log were lost\n" % lost)
         for line in lines:
-            outlet.write_line(line)
+            outlet.write_line(with_severity(line))
         if not data:
             return
 

@@ -21,7 +21,7 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 PARTED = re.compile(r"[\s'\"]|^$")  # what would read as no field, or as several
 TEXT_FIELDS = (
     *("status", "method", "route", "key_name", "model", "outcome", "duration_ms"),
-    *("phase", "seconds", "reason", "moved_to", "lost", "problems"),
+    *("phase", "seconds", "phases", "reason", "moved_to", "lost", "problems"),
     *("action", "result", "added_names", "removed_names", "changed_names", "by"),
     *("version", "keys_age_seconds", "warnings"),
     *("count", "statuses", "noisiest"),

@@ -12,9 +12,11 @@ from collections import Counter
 from throttled import MemoryStore, Throttled, per_sec
 
 from app.audit import audit_request
+from app.cloud_log import CloudLog
 from app.instance import INSTANCE, Instance
 from app.logs import RequestRecord, clean
 from app.routes import ASSETS, PAGE_DATA
+from app.settings import Settings
 
 LINES_PER_SECOND, LINES_AT_ONCE = 8, 2000  # of all strangers, in each worker, and as many of failures
 TELL_SECONDS = 10.0
@@ -27,9 +29,10 @@ log = logging.getLogger("gateway.request")
 class RequestLog:
     """Writes what a request was when it is over. Whoever is known to have a valid key always has a line."""
 
-    def __init__(self, instance: Instance = INSTANCE) -> None:
+    def __init__(self, settings: Settings, instance: Instance = INSTANCE) -> None:
         self.slot = 0
         self._instance = instance
+        self._cloud = CloudLog(settings)
         quota = per_sec(LINES_PER_SECOND, burst=LINES_AT_ONCE)
         self._budgets = Throttled(using="gcra", quota=quota, store=MemoryStore())
         self._told_at = -TELL_SECONDS
@@ -48,7 +51,7 @@ class RequestLog:
         else:
             record.is_logged = True
             audit_request(record)
-            log.log(level, "request", extra=record.fields())
+            log.log(level, "request", extra={**record.fields(), **self._cloud.fields(record.trace)})
 
     def _is_too_many(self, status: int) -> bool:
         return self._budgets.limit(FAILED if status >= 500 else REFUSED).limited

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from app.accounts.place import parse_place
-from app.addresses import check_collector, check_key_store, check_upstream
+from app.addresses import check_collector, check_key_store, check_model_place, check_upstream
 from app.origins import parse_origins
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -25,6 +25,10 @@ Bytes = Annotated[int, Meta(ge=1, le=2**31)]
 # As OpenTelemetry's library reads it: what it cannot read, it would write into the log.
 FIELD = r"[\w!#$%&'*+.^`|~-]+=[ !#-+\--:<-\[\]-~]*"
 Fields = Annotated[str, Meta(pattern=rf"(?a)\A{FIELD}(?:,{FIELD})*\Z")]
+# As Google Cloud writes labels, so that a line can be joined with a bill.
+LABEL = r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}"
+Labels = Annotated[str, Meta(pattern=rf"\A{LABEL}(?:,{LABEL}){{0,63}}\Z")]
+CloudName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,253}\Z")]
 Sampler = Literal[
     "always_on",
     "always_off",
@@ -44,6 +48,8 @@ TEXT_CHECKS: dict[str, Callable[[str], object]] = {
     "CORS_ALLOWED_ORIGINS": parse_origins,
     "OTEL_EXPORTER_OTLP_ENDPOINT": check_collector,
     "USAGE_DATABASE": parse_place,
+    "MODEL_PATH": check_model_place,
+    "VLLM_EXTRA_ARGS": shlex.split,
 }
 
 EXPECTED = {
@@ -62,12 +68,16 @@ EXPECTED = {
     "API_KEYS_SECRET_NAME": "the name of a secret: letters, digits, - and _",
     "SECRET_MANAGER_ENDPOINT": "https://host[:port], or http:// on this machine",
     "MODEL_NAME": "a Hugging Face id such as Qwen/Qwen3-8B",
-    "MODEL_PATH": "the path of a folder with the model's weights",
+    "MODEL_PATH": "the path of a folder with the model's weights, or gs://bucket/folder",
     "MAX_MODEL_LEN": "a whole number of tokens from 1 to 100000000",
+    "MAX_NUM_SEQS": "a whole number of requests from 1 to 100000",
     "VLLM_EXTRA_ARGS": "arguments as a shell would split them, with every quote closed",
     "ALLOWED_FIELDS": "names of refused fields, separated by commas",
     "CORS_ALLOWED_ORIGINS": "origins as browsers write them, such as https://chat.example or "
     "http://localhost:3000, separated by commas; or * alone",
+    "LOG_LABELS": "name=value, separated by commas, in lower-case letters, digits, - and _",
+    "K_SERVICE": "the name of a Cloud Run service",
+    "K_REVISION": "the name of a Cloud Run revision",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://host[:port] or https://host[:port], perhaps with a path",
     "OTEL_EXPORTER_OTLP_HEADERS": "name=value, separated by commas, with what is special as %2C",
     "OTEL_TRACES_SAMPLER": "always_on, always_off or traceidratio, or one of these behind parentbased_",
@@ -128,6 +138,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     usage_database: str = "usage.db"
     gpu_price_per_hour: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     log_format: Literal["json", "text"] = "json"
+    log_labels: Labels = ""
+    k_service: CloudName | None = None
+    k_revision: CloudName | None = None
     otel_exporter_otlp_endpoint: str | None = None
     otel_exporter_otlp_headers: Fields = ""
     otel_service_name: str | None = None
@@ -136,6 +149,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper"):
     model_name: ModelName = "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B"
     model_path: str | None = None
     max_model_len: Annotated[int, Meta(ge=1, le=100_000_000)] | None = None
+    max_num_seqs: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
     vllm_extra_args: str = ""
@@ -189,7 +203,6 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise _refusal("MAX_BUFFERED_BYTES", str(settings.max_buffered_bytes))
     if given.get("USAGE_DATABASE") and given["USAGE_DATABASE"] == given.get("API_KEYS_FILE"):
         raise _refusal("USAGE_DATABASE", given["USAGE_DATABASE"])
-    _check_model(settings)
     return settings
 
 
@@ -205,15 +218,6 @@ def _check_text(name: str, value: str) -> None:
         TEXT_CHECKS[name](value)
     except ValueError:
         raise _refusal(name, value) from None
-
-
-def _check_model(settings: Settings) -> None:
-    if settings.model_path is not None and not os.path.isdir(settings.model_path):
-        raise _refusal("MODEL_PATH", settings.model_path)
-    try:
-        shlex.split(settings.vllm_extra_args)
-    except ValueError:
-        raise _refusal("VLLM_EXTRA_ARGS", settings.vllm_extra_args) from None
 
 
 def check_key_source(settings: Settings) -> None:

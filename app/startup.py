@@ -50,7 +50,9 @@ class Startup:
         self._instance.set(FIELDS[phase], time.monotonic())
         log.info("startup phase done", extra={"phase": before, "seconds": self.seconds()[before]})
         if phase == READY:
-            log.info("the model is ready", extra={"phase": READY, "seconds": round(self.elapsed, 2)})
+            phases = {name: taken for name, taken in self.seconds().items() if name != READY}
+            whole = {"phase": READY, "seconds": round(self.elapsed, 2), "phases": phases}
+            log.info("the model is ready", extra=whole)
 
     @property
     def elapsed(self) -> float:

@@ -72,6 +72,8 @@ def vllm_arguments(settings: Settings) -> list[str]:
         "--enable-prompt-tokens-details",  # cached tokens in `usage`
         *("--max-logprobs", str(settings.max_logprobs)),
     ]
+    if settings.max_num_seqs is not None:
+        arguments += ["--max-num-seqs", str(settings.max_num_seqs)]
     if not settings.allow_media_urls:
         arguments += ["--allowed-media-domains", NO_MEDIA_DOMAIN]
     if settings.trust_remote_code:

@@ -33,7 +33,8 @@ SETTINGS = {  # one value for each setting that differs from its default
     "MODEL_PATH": "/tmp", "MAX_MODEL_LEN": "4096", "TOOL_CALL_PARSER": "mistral", "WARM_UP": "false",
     "REASONING_PARSER": "qwen3", "VLLM_EXTRA_ARGS": "--seed 7", "MODEL_LOAD_SECONDS": "91",
     "TRUST_REMOTE_CODE": "true", "ALLOW_OLD_VLLM": "true",
-    "USAGE_DATABASE": "/tmp/other-usage.db", "GPU_PRICE_PER_HOUR": "0.71",
+    "USAGE_DATABASE": "/tmp/other-usage.db", "GPU_PRICE_PER_HOUR": "0.71", "MAX_NUM_SEQS": "33",
+    "LOG_LABELS": "team=a", "K_SERVICE": "service", "K_REVISION": "service-00001-abc",
 }  # fmt: skip
 MADE_HERE = {"PORT", "VLLM_BASE_URL", "API_KEYS_FILE", "LAUNCHED_AT"}
 
@@ -77,6 +78,8 @@ def test_every_phase_is_told_with_its_seconds(start_both: Any, tmp_path: Path) -
     assert seconds["weights"] > 1
     assert [line["phase"] for line in lines] == list(seconds)
     assert lines[2]["seconds"] == seconds["weights"]
+    assert lines[-1]["phases"] == {phase: taken for phase, taken in seconds.items() if phase != "ready"}
+    assert lines[-1]["seconds"] == pytest.approx(sum(lines[-1]["phases"].values()), abs=0.1)
 
 
 def test_a_request_during_the_start_is_told_how_long_it_may_take(start_both: Any) -> None:
@@ -207,6 +210,26 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert ended.stderr == "gateway: the program '/no/such/python' does not exist or cannot be run.\n"
+
+
+@pytest.mark.parametrize(
+    ("users", "named"),
+    [({"GATEWAY_USER": "daemon", "VLLM_USER": "no-such-user"}, "VLLM_USER='no-such-user'"),
+     ({"GATEWAY_USER": "no-such-user", "VLLM_USER": "daemon"}, "GATEWAY_USER='no-such-user'"),
+     ({"VLLM_USER": "daemon"}, "GATEWAY_USER=''"), ({"GATEWAY_USER": "daemon"}, "VLLM_USER=''")],
+)  # fmt: skip
+def test_started_as_root_it_asks_for_a_user_for_each_program(
+    tmp_path: Path, users: dict[str, str], named: str
+) -> None:
+    as_root = () if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user")
+    with Entrypoint(tmp_path, **users).prepared() as entrypoint:
+        command = [*as_root, *entrypoint.command]
+
+        ended = subprocess.run(command, env=entrypoint.environ, capture_output=True, text=True, timeout=10)
+
+        assert os.listdir(entrypoint.scratch) == []
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"gateway: {named} is not valid: expected the name of a user")
 
 
 def test_a_relative_path_is_one_of_the_callers_folder(start_both: Any, tmp_path: Path) -> None:

@@ -110,6 +110,19 @@ def test_a_pump_passes_every_byte_and_adds_none(pieces: list[bytes], pipe: tuple
     assert pumped(pieces, pipe) == b"".join(pieces)
 
 
+def test_a_pump_calls_the_level_of_vllms_json_a_severity(pipe: tuple[int, int]) -> None:
+    line = b'{"asctime": "x", "levelname": "WARNING", "message": "a, \\"levelname\\": \\"b"}\n'
+
+    assert pumped([line], pipe) == line.replace(b"levelname", b"severity", 1)
+
+
+@pytest.mark.parametrize(
+    "line", [b'say {"asctime": "x", "levelname": "INFO"}\n', b'{"a": 1, "levelname": "x"}\n']
+)
+def test_a_pump_changes_no_line_of_another_kind(line: bytes, pipe: tuple[int, int]) -> None:
+    assert pumped([line], pipe) == line
+
+
 def test_a_pump_tells_how_many_lines_were_lost(pipe: tuple[int, int]) -> None:
     outlet = Outlet(pipe[1])
     for _ in range(MAX_PENDING_BYTES // len(LINE) + 200):

@@ -7,6 +7,7 @@ import pytest
 
 from app.logs import RequestRecord
 from app.request_log import LINES_AT_ONCE, MAX_PEERS, RequestLog
+from app.settings import Settings
 from tests.unit.conftest import Clock
 
 
@@ -43,7 +44,7 @@ def write(log: RequestLog, times: int, **fields: Any) -> None:
 def test_strangers_have_two_thousand_lines_at_once_and_then_eight_a_second(
     clock: Clock, lines: Lines
 ) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, LINES_AT_ONCE + 100)
     assert lines.requests == LINES_AT_ONCE
 
@@ -55,7 +56,7 @@ def test_strangers_have_two_thousand_lines_at_once_and_then_eight_a_second(
 
 @pytest.mark.parametrize("status", [200, 404, 499, 503])
 def test_whoever_has_a_key_is_always_written_of(clock: Clock, lines: Lines, status: int) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, LINES_AT_ONCE)
 
     write(log, 1000, key_name="tester", status=status)
@@ -67,7 +68,7 @@ def test_whoever_has_a_key_is_always_written_of(clock: Clock, lines: Lines, stat
 def test_refusals_and_failures_hide_no_lines_of_each_other(
     clock: Clock, lines: Lines, flood: int, other: int
 ) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, LINES_AT_ONCE + 100, status=flood)
 
     write(log, LINES_AT_ONCE + 100, status=other)
@@ -76,13 +77,13 @@ def test_refusals_and_failures_hide_no_lines_of_each_other(
 
 
 def test_a_wrong_key_too_many_has_no_line_while_there_is_room(clock: Clock, lines: Lines) -> None:
-    write(RequestLog(), 1, status=401, throttled="203.0.113.9")
+    write(RequestLog(Settings()), 1, status=401, throttled="203.0.113.9")
 
     assert lines.requests == 0
 
 
 def test_what_was_not_written_is_told_in_one_line(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, 3, status=401, throttled="2001:db8::/64")
     write(log, 2, status=401, throttled="203.0.113.10")
     write(log, LINES_AT_ONCE + 4)
@@ -95,7 +96,7 @@ def test_what_was_not_written_is_told_in_one_line(clock: Clock, lines: Lines) ->
 
 
 def test_it_is_told_at_most_every_ten_seconds_and_each_request_once(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     for _ in range(100):  # half a minute
         write(log, 1, status=401, throttled="203.0.113.9")
         log.tell()
@@ -105,7 +106,7 @@ def test_it_is_told_at_most_every_ten_seconds_and_each_request_once(clock: Clock
 
 
 def test_the_end_of_a_worker_leaves_nothing_untold(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, 1, status=401, throttled="203.0.113.9")
     log.tell()
     write(log, 7, status=401, throttled="203.0.113.9")
@@ -116,7 +117,7 @@ def test_the_end_of_a_worker_leaves_nothing_untold(clock: Clock, lines: Lines) -
 
 
 def test_nothing_is_told_where_everything_was_written(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, 10)
 
     log.tell(is_last=True)
@@ -125,7 +126,7 @@ def test_nothing_is_told_where_everything_was_written(clock: Clock, lines: Lines
 
 
 def test_the_noisiest_is_safe_to_print(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, LINES_AT_ONCE + 1, peer="a\r\nb" * 100)
 
     log.tell()
@@ -134,7 +135,7 @@ def test_the_noisiest_is_safe_to_print(clock: Clock, lines: Lines) -> None:
 
 
 def test_the_noisiest_is_known_behind_more_addresses_than_are_counted(clock: Clock, lines: Lines) -> None:
-    log = RequestLog()
+    log = RequestLog(Settings())
     write(log, 2, status=401, throttled="203.0.113.9")
     for number in range(MAX_PEERS + 10):
         write(log, 1, status=401, throttled=f"2001:db8:{number:x}::/64")
@@ -157,6 +158,6 @@ def test_the_noisiest_is_known_behind_more_addresses_than_are_counted(clock: Clo
 def test_probes_are_written_only_where_they_went_wrong(
     clock: Clock, lines: Lines, route: str, status: int, is_written: bool
 ) -> None:
-    write(RequestLog(), 1, route=route, status=status)
+    write(RequestLog(Settings()), 1, route=route, status=status)
 
     assert lines.requests == is_written

@@ -39,6 +39,22 @@ def test_fields_with_a_credential_are_refused_without_a_word_of_them(value: str)
         load_settings({"OTEL_EXPORTER_OTLP_HEADERS": value})
 
 
+@pytest.mark.parametrize("place", ["gs://bucket/folder", "gs://bucket", "gs://my.bucket_1/a/b/"])
+def test_a_model_may_lie_in_a_bucket(place: str) -> None:
+    assert load_settings({"MODEL_PATH": place}).model_path == place
+
+
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="MODEL_PATH"):
+        load_settings({"MODEL_PATH": str(tmp_path)})
+
+
+def test_a_folder_with_files_may_be_a_model(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+
+    assert load_settings({"MODEL_PATH": str(tmp_path)}).model_path == str(tmp_path)
+
+
 @pytest.mark.parametrize("value", ["api-key=x", "Authorization=Basic dTpw==,x-y=a%2Cb", "a="])
 def test_fields_for_a_collector_are_names_and_values(value: str) -> None:
     assert load_settings({"OTEL_EXPORTER_OTLP_HEADERS": value}).otel_exporter_otlp_headers == value
@@ -57,7 +73,12 @@ def test_an_empty_value_counts_as_unset(keys_file: str) -> None:
      ("VLLM_BASE_URL", "http://h/v1"), ("VLLM_BASE_URL", "http://h:port"),
      ("VLLM_BASE_URL", "unix:///" + "p" * 107),
      ("VLLM_BASE_URL", "unix://relative"), ("VLLM_BASE_URL", "http://"),
-     ("VLLM_BASE_URL", "http://[::1"), ("MODEL_PATH", "/no/such/folder"),
+     ("VLLM_BASE_URL", "http://[::1"), ("MODEL_PATH", "/no/such/folder"), ("MODEL_PATH", "gs://B/m"),
+     ("MODEL_PATH", "gs://"), ("MODEL_PATH", "gs://bucket//m"), ("MODEL_PATH", "s3://bucket/m"),
+     ("MODEL_PATH", "gs://bucket/a?b"), ("MODEL_PATH", "gs://bucket/a b"),
+     ("LOG_LABELS", "team"), ("LOG_LABELS", "Team=a"), ("LOG_LABELS", "team=A"), ("LOG_LABELS", "team=a,"),
+     ("LOG_LABELS", "team=a, b=c"), ("LOG_LABELS", "1=a"), ("LOG_LABELS", "team=" + "a" * 64),
+     ("LOG_LABELS", "team=a\nb=c"), ("K_SERVICE", "a b"), ("K_REVISION", "a\"b"), ("MAX_NUM_SEQS", "0"),
      ("VLLM_BASE_URL", "http://a b"), ("VLLM_BASE_URL", "http://h\tx"), ("VLLM_BASE_URL", "http://\x7fh"),
      ("VLLM_BASE_URL", "http://\u2177"), ("VLLM_BASE_URL", "http://\udcff"), ("PORT", "80\udcff"),
      ("SECRET_MANAGER_ENDPOINT", "https://a b"),

@@ -23,6 +23,18 @@ def test_the_served_name_is_exactly_the_models_name() -> None:
     assert value_of("--served-model-name", given) == "Org/Model-1.5B"
 
 
+def test_vllm_works_at_as_many_requests_together_as_the_settings_say() -> None:
+    assert value_of("--max-num-seqs", arguments(max_num_seqs=32)) == "32"
+
+
+def test_how_many_requests_vllm_works_at_together_is_left_to_it_by_default() -> None:
+    assert "--max-num-seqs" not in arguments()
+
+
+def test_a_model_in_a_bucket_is_for_vllm_to_stream() -> None:
+    assert value_of("--model", arguments(model_path="gs://bucket/folder")) == "gs://bucket/folder"
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [("unix:///run/v.sock", ["--uds", "/run/v.sock"]),
