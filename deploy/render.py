@@ -79,7 +79,7 @@ def _examine(name: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
         return f"{name} is not set."
     value, (pattern, expected) = environ[name], RULES[name]
-    if not re.fullmatch(pattern, value, re.ASCII):
+    if not re.fullmatch(pattern, value):
         return f"{name}={value[:200]!r} is not valid: expected {expected}."
     lowest, highest = BOUNDS.get(name, (0, 0))
     if highest and not lowest <= int(value) <= highest:

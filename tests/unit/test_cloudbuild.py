@@ -66,7 +66,7 @@ def test_every_substitution_is_text_and_named_as_google_wants_it() -> None:
 def test_a_script_is_good_shell_and_sees_each_variable_that_it_uses(name: str) -> None:
     given = [*environ_of(name), *step(name).get("secretEnv", ())]
     shebang, rest = step(name)["script"].split("\n", 1)
-    declared = f"{shebang}\n" + "".join(f"export {each}=given\n" for each in given) + rest
+    declared = f"{shebang}\n" + "".join(f"read -r {each}\nexport {each}\n" for each in given) + rest
     command = [SHELLCHECK, "--enable=check-unassigned-uppercase", "--shell=bash", "-"]
     looked = subprocess.run(command, input=declared, capture_output=True, text=True)
 

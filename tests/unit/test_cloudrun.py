@@ -159,6 +159,7 @@ def test_one_l4_with_what_it_wants_beside_it() -> None:
 
 
 def test_every_variable_is_a_setting_that_the_gateway_takes(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")  # an empty folder is a mount that is missing
     names = set(Settings.__struct_encode_fields__)
     settings = load_settings({**ENVIRON, "MODEL_PATH": str(tmp_path)})
 
