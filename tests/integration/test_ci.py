@@ -19,6 +19,7 @@ PROGRAMS = (
     "chromedriver",
     "promtool",
     "pg_ctlcluster",
+    "nginx",
 )
 PACKAGES = {
     "setpriv": "util-linux",
