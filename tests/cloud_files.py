@@ -16,6 +16,7 @@ from tests.local import ROOT
 
 BUILD_FILE = ROOT / "cloudbuild.yaml"
 BUILT_IN = {"PROJECT_ID": "my-project", "BUILD_ID": "0b1d", "COMMIT_SHA": ""}
+VLLM_ENDS_AFTER_DRAIN_SECONDS = 2.5  # entrypoint.sh
 DIGEST = "sha256:" + 64 * "a"
 NAME = re.compile(r"\$(?:\$|([A-Z_][A-Z0-9_]*)|\{([A-Z_][A-Z0-9_]*)\})")
 

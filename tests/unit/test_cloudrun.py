@@ -9,7 +9,7 @@ from flask import Flask
 
 from app.health import bp
 from app.settings import Settings, load_settings
-from tests.cloud_files import faults, google, render_environ, service
+from tests.cloud_files import VLLM_ENDS_AFTER_DRAIN_SECONDS, faults, google, render_environ, service
 
 SERVICE = service()
 TEMPLATE = SERVICE["spec"]["template"]
@@ -48,7 +48,6 @@ MOST_OF_A_STARTUP_PROBE = {
 }  # reference/rest/v1/Container#Probe
 LONGEST_START_SECONDS = 1800  # with a GPU: configuring/jobs/healthchecks
 KILLED_AFTER_SECONDS = 10  # SIGTERM, then SIGKILL: container-contract
-VLLM_ENDS_AFTER_DRAIN_SECONDS = 2.5
 
 
 def test_cloud_run_knows_every_field() -> None:

@@ -13,13 +13,12 @@ from flask import Flask
 
 from app.health import bp
 from app.settings import Settings
-from tests.cloud_files import read_build, service, step, substitutions
+from tests.cloud_files import VLLM_ENDS_AFTER_DRAIN_SECONDS, read_build, service, step, substitutions
 from tests.local import ROOT
 
 PORT = "8080"
 NUMBER_OF_USER = {"gateway": "10001", "vllm": "10002"}
 FOLDER_OF_USER = {"gateway": "/var/lib/vllm-gateway", "vllm": "/var/cache/vllm"}
-VLLM_ENDS_AFTER_DRAIN_SECONDS = 2.5
 
 
 def text(name: str) -> str:
@@ -213,15 +212,11 @@ def test_the_end_has_its_time_everywhere() -> None:
 def documented() -> dict[str, str]:
     """The substitutions in the table of docs/deploy.md, with their defaults."""
     rows = re.findall(r"^\| (`_[A-Z].*?) \| (.*?) \|", text("docs/deploy.md"), re.MULTILINE)
-    return {
-        name: "" if default == "–" else default
-        for names, defaults in rows
-        for name, default in zip(re.findall(r"`(_[A-Z_]+)`", names), _split(names, defaults), strict=True)
-    }
-
-
-def _split(names: str, defaults: str) -> list[str]:
-    return ["–"] * names.count("`_") if defaults == "–" else defaults.split(", ")
+    found: dict[str, str] = {}
+    for row in rows:
+        names = re.findall(r"`(_[A-Z_]+)`", row[0])
+        found.update(zip(names, [""] * len(names) if row[1] == "–" else row[1].split(", "), strict=True))
+    return found
 
 
 def test_every_substitution_is_documented_with_its_default() -> None:
