@@ -216,7 +216,8 @@ def test_a_service_that_answers_ends_the_build_with_its_address(place: Place) ->
 
     assert ran.returncode == 0
     assert ran.stdout.endswith(f"answers at {URL}\n")
-    assert place.calls() == [["flask", "--app", "wsgi", "doctor", "--url", URL, "--wait", "600"]]
+    asked = ["flask", "--app", "wsgi", "doctor", "--url", URL, "--wait", "600", "--accept", "tools_as_text"]
+    assert place.calls() == [asked]
     assert place.seen()["VLLM_API_KEY"] == "made-up-key"  # pragma: allowlist secret
 
 
