@@ -34,7 +34,7 @@ LEFT_OUT_requirements-aider.in := requests urllib3 starlette
 UNLOCKED = $(if $(LEFT_OUT_$1),$(addprefix --unsafe-package ,$(LEFT_OUT_$1)),--allow-unsafe)
 FOLDER := .
 
-.PHONY: serve demo demo-secret-manager test test-fast test-e2e test-clients check security audit sbom measure soak fuzz bench screenshot \
+.PHONY: serve demo demo-secret-manager test test-fast test-e2e test-clients image-test check security audit sbom measure soak fuzz bench screenshot \
   bench-quick bench-setup format lock lock-check clean gateway dev gateway-alone audit-tools
 
 serve: ## everything, from a fresh clone to a model that answers
@@ -59,6 +59,10 @@ test-clients: dev $(OPENCODE) ## other makers' clients, as docs/clients.md shows
 	@$(PYTHON) -m launch.environments clients
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then $(PYTHON) -m launch.environments aider; fi
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal tests/clients
+
+image-test: dev ## builds the image with buildah, runs it without a network; as root; by hand and before a release
+	CUDA_VISIBLE_DEVICES=-1 $(PYTHON) -m launch --prepare
+	$(BIN)/python -m tests.image
 
 check: dev security ## format, lint, types, keys in files
 	$(BIN)/ruff format --check .
