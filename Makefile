@@ -9,19 +9,22 @@ REQUESTS ?= 100000
 COMPILE := $(CURDIR)/$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links
 OPENCODE := tests/e2e/node_modules/.package-lock.json
 
-# What `make security` looks at; the last two are there once somebody writes them.
-CODE := app launch wsgi.py gunicorn.conf.py
+# What `make security` looks at; the workflows are there once somebody writes them.
+CODE := app launch deploy wsgi.py gunicorn.conf.py
 TEXTS = $(shell git ls-files)
 DOCKERFILES := $(wildcard Dockerfile)
 WORKFLOWS := $(wildcard .github/workflows)
+BUILDS := $(wildcard cloudbuild.yaml)
 RUFF_HAS := B104,B108,B608 # as S104, S108 and S608, with the reasons of what it lets pass
 SBOM := build/sbom.json
 LISTED := .venv-gateway/bin/python
 
 # What is not a secret is told by rules, not by a list of findings, which would only grow: a made-up key counts up or says
-# so, or its line says `pragma: allowlist secret`. The names of variables are ruff's to look at; locks hold digests alone.
+# so, or its line says `pragma: allowlist secret`, or it is the commit of a model. The names of variables are ruff's to
+# look at; locks hold digests alone.
 SECRETS := --no-verify --disable-plugin KeywordDetector --exclude-files '^requirements.*\.txt$$' \
-  --exclude-secrets 0123456789 --exclude-secrets '^HuggingFaceTB/' --exclude-secrets '^(password$$|made-up-)'
+  --exclude-lines 'MODEL_REVISION(=|: "?)[0-9a-f]{40}\b' --exclude-secrets 0123456789 \
+  --exclude-secrets '^HuggingFaceTB/' --exclude-secrets '^(password$$|made-up-)'
 
 WISHES := requirements.in requirements-dev.in requirements-audit.in requirements-vllm-cpu.in requirements-vllm-gpu.in \
   requirements-bench.in requirements-bench-litellm.in requirements-clients.in requirements-aider.in
@@ -67,11 +70,12 @@ check: dev security ## format, lint, types, keys in files
 	$(BIN)/mypy
 	$(BIN)/shellcheck entrypoint.sh .ci/run
 
-security: audit-tools ## insecure calls, keys in files, and Dockerfiles and workflows where there are any
+security: audit-tools ## insecure calls, keys in files, and Dockerfiles, builds and workflows where there are any
 	$(AUDIT)/bandit --quiet --severity-level medium --skip $(RUFF_HAS) --recursive $(CODE)
 	@test -n "$(strip $(TEXTS))" || { git ls-files >/dev/null && echo "security: git lists no files to look for keys in"; exit 1; }
 	@echo $(AUDIT)/detect-secrets-hook $(SECRETS) && $(AUDIT)/detect-secrets-hook $(SECRETS) $(TEXTS)
 	$(if $(DOCKERFILES),$(AUDIT)/hadolint --failure-threshold error $(DOCKERFILES))
+	$(if $(BUILDS),$(AUDIT)/check-jsonschema --builtin-schema vendor.cloudbuild $(BUILDS))
 	$(if $(WORKFLOWS),$(AUDIT)/zizmor --offline --min-severity high $(WORKFLOWS))
 
 audit: dev audit-tools ## known vulnerabilities of what is locked; by hand, every week and before a release

@@ -1,5 +1,7 @@
 """The report of an examination: a line for each check as it is made, or one JSON object at the end."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,8 +17,9 @@ INDENT = " " * 22
 class Report:
     """Collects findings; writes each at once, unless it is for programs."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, accepted: Collection[str] = ()) -> None:
         self._as_json = as_json
+        self._accepted = accepted  # codes of faults that are known, and count as warnings
         self._findings: list[tuple[str, Finding]] = []
 
     @property
@@ -26,6 +29,8 @@ class Report:
 
     def add(self, name: str, finding: Finding) -> None:
         """Note what a check has found."""
+        if finding.code in self._accepted:
+            finding = replace(finding, verdict=Verdict.WARNING)
         self._findings.append((name, finding))
         if self._as_json:
             return

@@ -23,14 +23,15 @@ MIRROR = "http://deb.debian.org/debian"
 # gcc: the official image has one too, since Triton compiles while vLLM runs; libnuma1: of vLLM's CPU build.
 PACKAGES = "ca-certificates,gcc,libc6-dev,libnuma1,python3,python3-pip,python3-venv,util-linux"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+SEARCHED = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+ENVIRON = {
+    "PATH": ":".join(SEARCHED),
+    "DEBIAN_FRONTEND": "noninteractive",
+    "VLLM_USAGE_SOURCE": "production-docker-image",
+    "VLLM_ENABLE_CUDA_COMPATIBILITY": "0",
+}
 CONFIG = (
-    *(
-        "--env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "--env",
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    ),
-    *("--env", "VLLM_USAGE_SOURCE=production-docker-image", "--env", "VLLM_ENABLE_CUDA_COMPATIBILITY=0"),
+    *(word for name, value in ENVIRON.items() for word in ("--env", f"{name}={value}")),
     *("--workingdir", "/vllm-workspace", "--user", "root", "--entrypoint", '["vllm", "serve"]', "--cmd", ""),
 )
 OFFICIAL_USER = ("useradd", "--uid", "2000", "--gid", "0", "--create-home", "--shell", "/bin/bash", "vllm")

@@ -20,6 +20,7 @@ BUILD, RUNTIME = (
 CARD = {"id": MODEL, "object": "model", "max_model_len": 131072}
 MADE = {  # what makes a thing, and what takes it away: each begins with the thing's name
     "iam service-accounts create": "iam service-accounts delete",
+    "iam roles create": "iam roles delete",
     "artifacts repositories create": "artifacts repositories delete",
     "secrets create": "secrets delete",
     "storage buckets create": "storage rm --recursive",
@@ -131,7 +132,8 @@ def test_the_build_may_do_what_it_does_and_no_more(visit: Visit) -> None:
         ("roles/iam.serviceAccountTokenCreator", accounts.format("build")),  # with IAM in front
         ("roles/run.invoker", "run services vllm-deepseek-r1-1-5b"),  # the same
         ("roles/logging.logWriter", f"projects {PROJECT}"),
-        ("roles/run.admin", f"projects {PROJECT}"),
+        ("roles/run.developer", f"projects {PROJECT}"),
+        (f"projects/{PROJECT}/roles/vllmInvokerCheck", f"projects {PROJECT}"),
         ("roles/secretmanager.secretAccessor", "secrets vllm-smoke-key"),
         ("roles/secretmanager.secretAccessor", "secrets hf-token"),
     }

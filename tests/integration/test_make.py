@@ -14,7 +14,7 @@ from tests.supply.locks import read_lock
 
 pytestmark = pytest.mark.timeout(300)  # where `make` has not installed the tools before
 
-FILES = {"CODE": "good.py", "TEXTS": "good.py", "DOCKERFILES": "", "WORKFLOWS": ""}
+FILES = {"CODE": "good.py", "TEXTS": "good.py", "DOCKERFILES": "", "WORKFLOWS": "", "BUILDS": ""}
 VENVS_OWN = {"pip", "setuptools"}
 DOCKERFILE = "FROM python:3.11-slim\nRUN cd /tmp && pip install {}\n"
 WORKFLOW = """\
@@ -98,6 +98,14 @@ def test_an_error_in_a_dockerfile_is_found(tmp_path: Path) -> None:
 
     assert seen.returncode != 0
     assert "DL3021" in seen.stdout
+
+
+def test_a_word_that_cloud_build_does_not_know_is_found(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("steps:\n  - name: bash\n    scripts: echo\n")
+    seen = look_at(tmp_path, BUILDS="bad.yaml")
+
+    assert seen.returncode != 0
+    assert "scripts" in seen.stdout
 
 
 def test_a_workflow_that_runs_what_strangers_write_is_found(tmp_path: Path) -> None:

@@ -59,6 +59,22 @@ def test_a_call_that_comes_as_text_is_named(url: str, model: CapableVllm, said: 
     assert (found.status, found.troubles) == (1, ["tools_as_text"])
 
 
+def test_a_fault_that_is_known_is_only_warned_of(url: str, model: CapableVllm) -> None:
+    model.deltas = [{"content": AS_TEXT}]
+    model.forced = [{"content": "Well."}]
+
+    found = examine(url, "--accept", "tools_as_text", "--accept", "no_models")
+
+    assert (found.status, found.troubles) == (0, ["tools_as_text"])
+    assert found.finding("tools")["verdict"] == "warning"
+
+
+def test_a_fault_is_one_though_another_is_known(url: str, model: CapableVllm) -> None:
+    model.models = listed(max_model_len=4096)
+
+    assert examine(url, "--accept", "tools_as_text").status == 1
+
+
 def test_a_call_without_its_name_is_named(url: str, model: CapableVllm) -> None:
     model.deltas = [{"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}]
 

@@ -1,0 +1,249 @@
+"""README, documents, Dockerfile, cloudbuild.yaml, service definition, manifests and entrypoint.sh agree.
+
+A port, a name or a default stands in many of them, and nothing else would notice where one was changed alone.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+
+from app.health import bp
+from app.settings import Settings
+from tests.cloud_files import VLLM_ENDS_AFTER_DRAIN_SECONDS, read_build, service, step, substitutions
+from tests.local import ROOT
+
+PORT = "8080"
+NUMBER_OF_USER = {"gateway": "10001", "vllm": "10002"}
+FOLDER_OF_USER = {"gateway": "/var/lib/vllm-gateway", "vllm": "/var/cache/vllm"}
+
+
+def text(name: str) -> str:
+    """One of this checkout's files; in a Dockerfile and a script, lines that go on are one."""
+    return re.sub(r"\\\n\s*", " ", (ROOT / name).read_text())
+
+
+def readme_default(name: str) -> str:
+    """The default that the README's table of settings has."""
+    return re.findall(rf"^\| `{name}` \| (.*?) \|", text("README.md"), re.MULTILINE)[0]
+
+
+def arguments() -> dict[str, str]:
+    """What the Dockerfile can be given, and its defaults."""
+    return dict(re.findall(r"^ARG (\w+)=(\S+)$", text("Dockerfile"), re.MULTILINE))
+
+
+def image_environ() -> dict[str, str]:
+    """What the image sets."""
+    lines = re.findall(r"^ENV (.*)$", text("Dockerfile"), re.MULTILINE)
+    return dict(pair.split("=", 1) for line in lines for pair in line.split())
+
+
+def manifests(kind: str) -> dict[str, Any]:
+    """The one of this kind for Kubernetes."""
+    every = yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text())
+    (found,) = (each for each in every if each["kind"] == kind)
+    return dict(found)
+
+
+def pod() -> dict[str, Any]:
+    """What a pod is made of."""
+    return dict(manifests("Deployment")["spec"]["template"]["spec"])
+
+
+def compose() -> dict[str, Any]:
+    """The one service of the compose file."""
+    (found,) = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"].values()
+    return dict(found)
+
+
+def container(spec: dict[str, Any]) -> dict[str, Any]:
+    """The one container of a pod, or of Cloud Run."""
+    (found,) = spec["containers"]
+    return dict(found)
+
+
+def environ(described: dict[str, Any]) -> dict[str, str]:
+    """The variables of a container."""
+    return {each["name"]: each.get("value", "") for each in described["env"]}
+
+
+CLOUD_RUN = container(service()["spec"]["template"]["spec"])
+
+
+def test_the_port_is_the_same_everywhere() -> None:
+    ports = {
+        "README": readme_default("PORT"),
+        "settings": str(Settings().port),
+        "Dockerfile": re.findall(r"^EXPOSE (\d+)$", text("Dockerfile"), re.MULTILINE)[0],
+        "cloudrun.yaml": str(CLOUD_RUN["ports"][0]["containerPort"]),
+        "kubernetes.yaml": str(container(pod())["ports"][0]["containerPort"]),
+        "compose.yaml": str(compose()["ports"][0]).rpartition(":")[2],
+    }
+
+    assert set(ports.values()) == {PORT}, ports
+
+
+@pytest.mark.parametrize("name", ["BASE_IMAGE", "MODEL_NAME", "MODEL_REVISION"])
+def test_cloud_build_gives_the_dockerfile_the_defaults_that_it_has(name: str) -> None:
+    assert arguments()[name] == substitutions()[f"_{name}"]
+
+
+@pytest.mark.parametrize("name", ["build", "test"])
+def test_the_dockerfile_takes_what_cloud_build_gives_it(name: str) -> None:
+    given = set(re.findall(r'--build-arg "?(\w+)=', step(name)["script"])) - {"BUILDKIT_INLINE_CACHE"}
+
+    assert given <= arguments().keys()
+
+
+def test_the_model_is_the_same_everywhere() -> None:
+    names = {
+        "README": readme_default("MODEL_NAME"),
+        "settings": Settings().model_name,
+        "Dockerfile": arguments()["MODEL_NAME"],
+        "cloudbuild.yaml": substitutions()["_MODEL_NAME"],
+    }
+
+    assert len(set(names.values())) == 1, names
+    assert substitutions()["_MODEL_PATH"] == image_environ()["MODEL_PATH"]
+
+
+def test_the_secret_of_the_build_has_one_name() -> None:
+    mounted = set(re.findall(r"--mount=type=secret,id=(\w+)", text("Dockerfile")))
+    given = set(re.findall(r"--secret 'id=(\w+),", step("build")["script"]))
+
+    assert mounted == given == {"hf_token"}
+
+
+def test_the_stage_with_the_tests_is_there_and_is_not_the_image() -> None:
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", text("Dockerfile"), re.MULTILINE)
+    wanted = re.findall(r"--target (\w+)", step("test")["script"])
+
+    assert wanted == ["tests"]
+    assert set(wanted) <= set(stages[:-1])
+
+
+def test_the_gateways_programs_are_where_the_others_look_for_them() -> None:
+    python = image_environ()["GATEWAY_PYTHON"]
+    folder = python.rpartition("/")[0]
+
+    assert python == "/opt/gateway/bin/python"
+    assert f"{folder}/flask --app wsgi doctor" in step("smoke-test")["script"]
+    assert python in compose()["healthcheck"]["test"]
+
+
+def test_the_image_starts_the_script_of_this_checkout_in_its_folder() -> None:
+    assert 'ENTRYPOINT ["/app/entrypoint.sh"]' in text("Dockerfile")
+    assert "cd /app" in step("smoke-test")["script"]
+    assert (ROOT / "entrypoint.sh").exists()
+
+
+@pytest.mark.parametrize("user", NUMBER_OF_USER)
+def test_a_user_has_its_number_and_its_folder_everywhere(user: str) -> None:
+    number, folder = NUMBER_OF_USER[user], FOLDER_OF_USER[user]
+    made = re.findall(
+        rf"useradd [^&]*--uid (\d+) [^&]*--home-dir (\S+) [^&]*\b{user}\b(?= |$)", text("Dockerfile")
+    )
+
+    assert made == [(number, folder)]
+    assert image_environ()[f"{user.upper()}_USER"] == user
+    assert f"{user.upper()}_USER" in text("entrypoint.sh")
+    assert f"chown {number}:{number} {folder}" in text("deploy/kubernetes.yaml")
+    assert folder in {mount["mountPath"] for mount in container(pod())["volumeMounts"]}
+    assert folder in {mount.split(":")[1] for mount in compose()["volumes"] if isinstance(mount, str)}
+
+
+def test_usage_is_kept_in_the_gateways_folder() -> None:
+    assert image_environ()["USAGE_DATABASE"].startswith(FOLDER_OF_USER["gateway"] + "/")
+
+
+def probes() -> Iterator[tuple[str, str]]:
+    """Every path that is asked for by something that watches a container, and where that stands."""
+    for name, described in {"cloudrun.yaml": CLOUD_RUN, "kubernetes.yaml": container(pod())}.items():
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+            yield f"{name} {kind}", described[kind]["httpGet"]["path"]
+    yield "compose.yaml", re.findall(r"/health\w*/?\w*", str(compose()["healthcheck"]["test"]))[0]
+    yield "Dockerfile", re.findall(r"HEALTHCHECK .*?(/health[/\w]*)", text("Dockerfile"))[0]
+
+
+def test_whatever_is_asked_is_a_route_and_the_same_for_the_same_question() -> None:
+    app = Flask(__name__)
+    app.register_blueprint(bp)
+    routes = {str(rule) for rule in app.url_map.iter_rules()}
+    asked = dict(probes())
+
+    assert set(asked.values()) <= routes, asked
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert asked[f"cloudrun.yaml {kind}"] == asked[f"kubernetes.yaml {kind}"]
+    assert asked["compose.yaml"] == asked["Dockerfile"] == asked["kubernetes.yaml livenessProbe"]
+
+
+@pytest.mark.parametrize("where", ["cloudrun", "kubernetes", "compose"])
+def test_only_settings_are_set(where: str) -> None:
+    names = {
+        "cloudrun": environ(CLOUD_RUN).keys(),
+        "kubernetes": environ(container(pod())).keys(),
+        "compose": compose()["environment"].keys(),
+    }[where]
+
+    assert names <= set(Settings.__struct_encode_fields__)
+    assert all(readme_default(name) for name in names)
+
+
+def test_vllm_runs_as_many_requests_everywhere() -> None:
+    counts = {environ(CLOUD_RUN)["MAX_NUM_SEQS"], environ(container(pod()))["MAX_NUM_SEQS"]}
+
+    assert counts == {compose()["environment"]["MAX_NUM_SEQS"], substitutions()["_MAX_NUM_SEQS"]}
+
+
+def test_the_end_has_its_time_everywhere() -> None:
+    drain = float(environ(container(pod()))["DRAIN_SECONDS"])
+    sleep = container(pod())["lifecycle"]["preStop"]["sleep"]["seconds"]
+    composed = float(compose()["environment"]["DRAIN_SECONDS"])
+
+    assert pod()["terminationGracePeriodSeconds"] >= sleep + drain + VLLM_ENDS_AFTER_DRAIN_SECONDS
+    assert float(compose()["stop_grace_period"].removesuffix("s")) >= composed + VLLM_ENDS_AFTER_DRAIN_SECONDS
+    assert float(environ(CLOUD_RUN)["DRAIN_SECONDS"]) == float(readme_default("DRAIN_SECONDS"))
+
+
+def documented() -> dict[str, str]:
+    """The substitutions in the table of docs/deploy.md, with their defaults."""
+    rows = re.findall(r"^\| (`_[A-Z].*?) \| (.*?) \|", text("docs/deploy.md"), re.MULTILINE)
+    found: dict[str, str] = {}
+    for row in rows:
+        names = re.findall(r"`(_[A-Z_]+)`", row[0])
+        found.update(zip(names, [""] * len(names) if row[1] == "–" else row[1].split(", "), strict=True))
+    return found
+
+
+def test_every_substitution_is_documented_with_its_default() -> None:
+    given = {name: value for name, value in read_build()["substitutions"].items() if name != "_IMAGE"}
+    given["_MODEL_REVISION"] = "its pinned commit"
+
+    assert documented() == given
+
+
+@pytest.mark.parametrize(
+    "name", ["vllm-build", "vllm-runtime", "vllm-api-keys", "vllm-smoke-key", "hf-token"]
+)
+def test_what_has_to_be_made_before_is_in_the_guide_by_its_name(name: str) -> None:
+    assert re.search(rf"\b{name}\b", text("cloudbuild.yaml"))
+    assert re.search(rf"gcloud [a-z -]*create {name}\b|--secret[= ]{name}\b", text("docs/deploy.md"))
+
+
+def test_the_labels_are_the_same_everywhere() -> None:
+    labels = service()["spec"]["template"]["metadata"]["labels"]
+    documents = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    in_kubernetes = manifests("Deployment")["spec"]["template"]["metadata"]["labels"]
+
+    assert {name: in_kubernetes.get(name) for name in labels} == labels
+    assert environ(container(pod()))["LOG_LABELS"] == environ(CLOUD_RUN)["LOG_LABELS"]
+    assert all(re.search(rf"\b{name}\b", documents) for name in labels)
+
+
+def test_the_scripts_that_run_this_use_no_other_port() -> None:
+    for name in ("Dockerfile", "deploy/compose.yaml", "deploy/kubernetes.yaml", "deploy/cloudrun.yaml"):
+        assert set(re.findall(r"\b80[0-9]{2}\b", text(name))) <= {PORT}, name
