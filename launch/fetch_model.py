@@ -132,8 +132,9 @@ def _main(name: str, revision: str, folder: Path) -> int:
             "MODEL_REVISION is no commit: 40 hex digits in small letters, or `none` for no weights."
         )
     token = read_token(os.environ.get("HF_TOKEN_PATH", TOKEN_FILE))
-    # A few lines are enough, and the hub's client must not believe that it is offline.
-    os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_VERBOSITY": "error"}
+    # A few lines are enough, nobody else is to hear of it, and the hub's client must not believe it is offline.
+    names = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY")
+    os.environ |= {**dict.fromkeys(names, "1"), "HF_HUB_VERBOSITY": "error"}
     os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         files = fetch(name, revision, folder, token)
