@@ -132,9 +132,8 @@ def _main(name: str, revision: str, folder: Path) -> int:
             "MODEL_REVISION is no commit: 40 hex digits in small letters, or `none` for no weights."
         )
     token = read_token(os.environ.get("HF_TOKEN_PATH", TOKEN_FILE))
-    # A few lines are enough, nobody else is to hear of it, and the hub's client must not believe it is offline.
-    names = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY")
-    os.environ |= {**dict.fromkeys(names, "1"), "HF_HUB_VERBOSITY": "error"}
+    # The client is to be quiet, to tell nobody else that it runs, and not to believe that it is offline.
+    os.environ |= dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY"), "1")
     os.environ.pop("HF_HUB_OFFLINE", None)
     try:
         files = fetch(name, revision, folder, token)
