@@ -60,7 +60,8 @@ RUN if id vllm >/dev/null 2>&1; then userdel vllm; fi \
     && useradd --uid 10002 --gid 10002 --no-create-home --home-dir /var/cache/vllm --shell /usr/sbin/nologin vllm \
     && install -d -m 0700 -o gateway -g gateway /var/lib/vllm-gateway \
     && install -d -m 0700 -o vllm -g vllm /var/cache/vllm \
-    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && chmod go-w /etc/passwd /etc/group
 COPY --from=weights /opt/model /opt/model
 COPY --from=gateway /opt/gateway /opt/gateway
 COPY --from=code /app /app

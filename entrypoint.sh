@@ -97,6 +97,7 @@ part_users() {
   local role user uid taken=' 0 '
   ((EUID == 0)) || return 0
   [[ -n ${VLLM_USER:-}${GATEWAY_USER:-} ]] || return 0
+  check_capabilities
   for role in VLLM_USER GATEWAY_USER; do
     user=${!role:-}
     uid=$(id -u -- "$user" 2>/dev/null) || uid=0
@@ -116,6 +117,17 @@ part_users() {
   chown "$VLLM_USER:" "$run_dir/own" "$run_dir"
   # A pipe can be opened once more, to write without waiting, only by its owner.
   [[ ! -p /proc/$$/fd/1 ]] || chown "$GATEWAY_USER" "/proc/$$/fd/1" 2>/dev/null || true
+}
+
+# Without them root is no more than another user; the end of a program of another user would look like one that is gone.
+check_capabilities() {
+  local name mask
+  while read -r name mask _; do
+    [[ $name == CapEff: ]] || continue
+    # Bits 0, 5, 6 and 7, as the kernel's capability.h counts them.
+    (((16#$mask & 16#e1) == 16#e1)) ||
+      give_up 'root needs the capabilities CHOWN, KILL, SETGID and SETUID to start two users (or start it as one of them).'
+  done <"/proc/$$/status"
 }
 
 # Where the driver was told to give a GPU to a group (NVreg_DeviceFileGID): that group, with a comma behind it.
@@ -143,6 +155,7 @@ start() {
     while IFS= read -r -d '' entry; do
       "may_see_$role" "${entry%%=*}" || hidden+=(-u "${entry%%=*}")
     done < <(env -0)
+    wait "$!" # else the program that this becomes has a child that it does not know of
     # The last shell ends if this script was killed before setpriv could ask to hear of it.
     # shellcheck disable=SC2016
     exec env "${hidden[@]}" setsid setpriv --pdeathsig TERM "${user[@]}" -- \
@@ -169,7 +182,7 @@ may_see_vllm() {
     VLLM_BASE_URL | VLLM_EXTRA_ARGS | VLLM_PYTHON | VLLM_USER | VLLM_API_KEY) return 1 ;;
     VLLM_* | HF_* | HUGGING_FACE_HUB_TOKEN | TRANSFORMERS_* | TOKENIZERS_* | XDG_CACHE_HOME) ;;
     CUDA_* | NVIDIA_* | HIP_* | ROCR_* | HSA_* | NCCL_* | GLOO_* | OMP_* | MKL_* | KMP_* | TORCH* | PYTORCH_* | TRITON_*) ;;
-    LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX) ;;
+    LD_LIBRARY_PATH | LD_PRELOAD | CC | CXX | RUNAI_STREAMER_*) ;;
     *) may_see_both "$1" ;;
   esac
 }
