@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -133,21 +132,15 @@ def _main(name: str, revision: str, folder: Path) -> int:
             "MODEL_REVISION is no commit: 40 hex digits in small letters, or `none` for no weights."
         )
     token = read_token(os.environ.get("HF_TOKEN_PATH", TOKEN_FILE))
-    with tempfile.TemporaryDirectory() as scratch:
-        # Where the hub's client would keep files and logs; and it must not believe that it is offline.
-        quiet = {
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_VERBOSITY": "error",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-        }
-        os.environ |= {"HF_HOME": scratch, **quiet}
-        os.environ.pop("HF_HUB_OFFLINE", None)
-        try:
-            files = fetch(name, revision, folder, token)
-        except FetchFailed:
-            raise
-        except Exception as error:  # noqa: BLE001  the client's are those of the HTTP library that it is built on
-            raise FetchFailed(explain(error, with_token=token is not None)) from None
+    # The client is to be quiet, to tell nobody else that it runs, and not to believe that it is offline.
+    os.environ |= dict.fromkeys(("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_TELEMETRY"), "1")
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    try:
+        files = fetch(name, revision, folder, token)
+    except FetchFailed:
+        raise
+    except Exception as error:  # noqa: BLE001  the client's are those of the HTTP library that it is built on
+        raise FetchFailed(explain(error, with_token=token is not None)) from None
     size = sum((folder / file).stat().st_size for file in files)
     sys.stdout.write(f"fetch_model: {name} at {revision}: {len(files)} files, {size / 1e9:.2f} GB\n")
     return 0

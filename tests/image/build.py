@@ -46,6 +46,7 @@ def build(base: str, *, target: str = "") -> None:
         "--format",
         "docker",
         "--layers",
+        "--force-rm",
         "--secret",
         f"id=hf_token,src={TOKEN_FILE}",
     )
