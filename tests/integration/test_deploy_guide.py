@@ -78,6 +78,17 @@ def test_every_block_runs_in_order(visit: Visit) -> None:
     assert visit.reader.called("gcloud", "storage rm")  # the last line of the last block
 
 
+def test_the_project_is_known_before_the_login_that_writes_it_down(visit: Visit) -> None:
+    """Secret Manager refuses a login of a user's which names no project to count its requests for."""
+    (known,), (login,) = (
+        visit.reader.called("gcloud", each)
+        for each in ("config set project", "auth application-default login")
+    )
+    calls = visit.reader.called("gcloud")
+
+    assert calls.index(known) < calls.index(login)
+
+
 def test_the_doctor_finds_nothing_wrong(visit: Visit) -> None:
     assert visit.output.count("\n0 faults") == 2
 

@@ -88,6 +88,13 @@ def test_the_build_calls_gcloud() -> None:
     assert {call.place for call in CALLS} >= {"step deploy", "step smoke-test", "cloudbuild.yaml"}
 
 
+def test_sources_are_put_where_the_builds_account_may_read_them() -> None:
+    submits = [call.words for call in CALLS if call.is_whole and call.words[:2] == ("builds", "submit")]
+
+    assert len(submits) >= 4
+    assert all(any(word.startswith("--gcs-source-staging-dir=") for word in words) for words in submits)
+
+
 @pytest.fixture(scope="module")
 def gcloud(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a gcloud that nobody has set up, and that reaches nobody."""

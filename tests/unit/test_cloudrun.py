@@ -33,6 +33,7 @@ YES_NO = ("true", "false")
 ANNOTATIONS = {
     # securing/ingress
     "run.googleapis.com/ingress": ("all", "internal", "internal-and-cloud-load-balancing"),
+    "run.googleapis.com/launch-stage": ("BETA",),  # troubleshooting: a preview wants it
     "run.googleapis.com/invoker-iam-disabled": YES_NO,  # authenticating/public
     "autoscaling.knative.dev/minScale": tuple(map(str, range(1001))),  # configuring/min-instances
     "autoscaling.knative.dev/maxScale": tuple(map(str, range(1, 1001))),  # configuring/max-instances
@@ -89,6 +90,11 @@ def test_each_annotation_stands_where_it_counts_and_says_what_it_may(
     for name, value in annotations.items():
         assert kind in google("run-annotations")[name]
         assert value in ANNOTATIONS[name]
+
+
+def test_the_readiness_probe_is_asked_for_as_a_preview() -> None:
+    assert SERVICE["metadata"]["annotations"]["run.googleapis.com/launch-stage"] == "BETA"
+    assert "readinessProbe" in CONTAINER
 
 
 def test_labels_are_where_billing_reads_them_and_in_the_log() -> None:
