@@ -52,8 +52,6 @@ def _is_root(parts: SplitResult) -> bool:
 
 
 def check_model_place(path: str) -> None:
-    """A folder here, or one in a bucket, which is vLLM's to see; an empty one is a mount that is missing."""
-    if IN_BUCKET.fullmatch(path):
-        return
-    if not os.path.isdir(path) or (os.access(path, os.R_OK) and not os.listdir(path)):
+    """A folder here, or one in a bucket, which is vLLM's to see."""
+    if not (IN_BUCKET.fullmatch(path) or os.path.isdir(path)):
         raise ValueError

@@ -33,6 +33,15 @@ def check_version(version: str, *, allow_old: bool) -> None:
     )
 
 
+def check_weights(path: str | None) -> None:
+    """Refuse an empty folder: a mount that is missing, or the place for weights in an image that has none.
+
+    Only for a launch: commands in such an image need no weights. Raises SettingsError.
+    """
+    if path is not None and os.access(path, os.R_OK) and os.path.isdir(path) and not os.listdir(path):
+        raise SettingsError(f"MODEL_PATH={path!r} is an empty folder: expected one with the model's weights.")
+
+
 def clear_socket(base_url: str) -> None:
     """Remove the socket that an earlier vLLM left: it never does, and cannot bind over it.
 
@@ -57,6 +66,7 @@ def main() -> None:
     try:
         settings = server_settings()
         check_version(sys.argv[1], allow_old=settings.allow_old_vllm)
+        check_weights(settings.model_path)
         Policy(settings)  # what the gateway would refuse to start with, before vLLM loads its weights
         clear_socket(settings.vllm_base_url)
         plan = [str(round(settings.drain_seconds * 100)), *vllm_arguments(settings)]

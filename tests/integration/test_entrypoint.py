@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from app.launch_plan import clear_socket
 from app.settings import Settings, SettingsError
 from tests.entrypoint import Entrypoint
 from tests.gateway import KEY, chat_body, wait_until
+from tests.local import ROOT
 
 SETTINGS = {  # one value for each setting that differs from its default
     "HOST": "localhost", "WEB_CONCURRENCY": "1", "API_KEYS_REFRESH_SECONDS": "61", "TRUSTED_PROXY_HOPS": "1",
@@ -200,6 +202,27 @@ def test_a_bad_setting_is_named_before_anything_starts(tmp_path: Path, setting: 
     assert ended.stderr.startswith(f"gateway: {setting}=")
     assert ended.stderr.count("\n") == 1
     assert ended.stdout == ""
+
+
+def test_an_empty_folder_of_weights_is_named_before_anything_starts(tmp_path: Path) -> None:
+    empty = tmp_path / "model"
+    empty.mkdir()
+    with Entrypoint(tmp_path, MODEL_PATH=empty).prepared() as entrypoint:
+        environ = {"PORT": "1", **entrypoint.environ}
+
+        ended = subprocess.run(entrypoint.command, env=environ, capture_output=True, text=True, timeout=10)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"gateway: MODEL_PATH='{empty}' is an empty folder")
+
+
+def test_the_commands_work_where_no_weights_are(tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "MODEL_PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "doctor", "--help"]
+
+    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
