@@ -22,6 +22,7 @@ from tests.manifests import (
     pairs,
     seconds,
 )
+from tests.shellcheck import complaints
 
 WRITABLE = {"/tmp", "/dev/shm", "/var/lib/vllm-gateway", "/var/cache/vllm"}
 SETTINGS = set(Settings.__struct_encode_fields__)
@@ -113,6 +114,11 @@ def test_the_page_lists_the_variables_of_the_compose_file() -> None:
     told = PAGE.split("### Compose\n")[1].split("### ")[0]
 
     assert set(re.findall(r"`([A-Z_]+)`", told)) == COMPOSE_VARIABLES
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda text: " ".join(text.split()[:3]))
+def test_what_the_page_has_one_type_is_sound_shell(block: str) -> None:
+    assert complaints(block) == ""
 
 
 def test_every_file_that_is_typed_is_there() -> None:

@@ -4,9 +4,6 @@ What they have the reader type is typed in tests/integration/test_deploy_guide.p
 """
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +13,7 @@ from tests.cloud_files import read_build
 from tests.cost_tables import log_line
 from tests.fenced import inline_code, outside_of_blocks, read_document
 from tests.local import ROOT
+from tests.shellcheck import complaints
 
 PAGES = {name: read_document(ROOT / "docs" / name) for name in ("deploy.md", "costs.md")}
 GUIDE = PAGES["deploy.md"][0]
@@ -23,7 +21,6 @@ SHELL = "".join(block.text for _, blocks in PAGES.values() for block in blocks i
 SUBSTITUTION = re.compile(r"(?<!\w)_[A-Z][A-Z_]+\b")
 SETTING = re.compile(r"[A-Z][A-Z0-9_]+")
 SQL = {"CAST", "BOOL", "STRING", "FLOAT64"}
-SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 
 
 def test_every_numbered_source_is_given_and_used() -> None:
@@ -41,11 +38,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
 
 
 def test_shellcheck_has_nothing_against_what_is_typed() -> None:
-    command = [SHELLCHECK, "--shell=bash", "--severity=style", "-"]
-
-    checked = subprocess.run(command, input=SHELL, capture_output=True, text=True)
-
-    assert (checked.returncode, checked.stdout) == (0, "")
+    assert complaints(SHELL) == ""
 
 
 def test_every_substitution_is_one_of_the_build() -> None:
