@@ -50,10 +50,14 @@ def read_blocks(text: str) -> list[Block]:
     return blocks
 
 
+def outside_of_blocks(text: str) -> str:
+    """A document without its fenced blocks."""
+    return re.sub(r"(?ms)^```.*?^```$", "", text)
+
+
 def inline_code(text: str) -> set[str]:
     """What stands between single backticks, outside of fenced blocks."""
-    outside = re.sub(r"(?ms)^```.*?^```$", "", text)
-    return set(re.findall(r"`([^`\n]+)`", outside))
+    return set(re.findall(r"`([^`\n]+)`", outside_of_blocks(text)))
 
 
 def as_bash(powershell: str) -> str:

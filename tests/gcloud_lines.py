@@ -1,9 +1,13 @@
-"""Every call of gcloud in scripts and documents, and what a table of gcloud's flags has against it."""
+"""Every call of gcloud in scripts and documents, and what a table of gcloud's flags has against it.
+
+Where a gcloud is installed, it is run as nobody, and reaches nobody.
+"""
 
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 CALL = re.compile(r"(?<![\w/.-])gcloud(?= [a-z])")
@@ -23,6 +27,18 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.place}: gcloud {' '.join(self.words)}"
+
+
+def alone(folder: Path, port: int = 9) -> dict[str, str]:
+    """Variables for a gcloud that nobody has set up, and that takes this port for the way to everybody."""
+    return {
+        "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "CLOUDSDK_PROXY_TYPE": "http",
+        "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
+        "CLOUDSDK_PROXY_PORT": str(port),
+    }
 
 
 def calls_in_document(name: str, text: str) -> Iterator[Call]:

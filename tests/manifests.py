@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from tests.fenced import read_blocks
 from tests.local import ROOT
+from tests.yaml_once import read_documents
 
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "deploy-elsewhere.md").read_text()
@@ -17,18 +16,9 @@ SHELL = [block.text for block in read_blocks(PAGE) if block.language == "sh"]
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 
-class Once(yaml.SafeLoader):
-    """Refuses a name that stands twice in one place, of which others take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key) for key, _ in node.value]
-        assert len(set(names)) == len(names), f"twice in one place: {names}"
-        return super().construct_mapping(node, deep)
-
-
 def load(name: str) -> list[Any]:
     """The documents of a file in deploy/."""
-    return list(yaml.load_all((DEPLOY / name).read_text(), Once))
+    return read_documents((DEPLOY / name).read_text())
 
 
 KINDS = {each["kind"]: each for each in load("kubernetes.yaml")}

@@ -1,6 +1,5 @@
 """The scripts of cloudbuild.yaml, run with stand-ins for docker, gcloud and the doctor."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -18,21 +17,10 @@ from tests.cloud_files import (
     substitutions,
 )
 from tests.local import ROOT
+from tests.stand_ins import StandIns
 
 IMAGE = substitutions()["_IMAGE"]
 URL = "https://vllm.example"
-STAND_IN = """#!/usr/bin/env python3
-import json, os, sys
-with open({calls!r}, "a") as calls:
-    calls.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
-with open({seen!r}, "w") as seen:
-    json.dump(dict(os.environ), seen)
-answers = json.load(open({answers!r}))
-for words, (status, text) in answers.items():
-    if words in " ".join(sys.argv[1:]):
-        print(text)
-        sys.exit(status)
-"""
 
 
 class Place:
@@ -40,21 +28,10 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._files = {name: str(folder / f"{name}.json") for name in ("calls", "seen", "answers")}
+        self._stand_ins = StandIns(folder / "stand-ins")
+        self.answer, self.put = self._stand_ins.answer, self._stand_ins.put
         (folder / "bin").mkdir()
         (folder / "deploy").symlink_to(ROOT / "deploy")
-        self.answer({})
-
-    def stand_in(self, path: str) -> Path:
-        """Put a stand-in there."""
-        program = self.folder / path
-        program.write_text(STAND_IN.format(**self._files))
-        program.chmod(0o755)
-        return program
-
-    def answer(self, answers: dict[str, tuple[int, str]]) -> None:
-        """Status and text for calls with these words; 0 and nothing for others."""
-        Path(self._files["answers"]).write_text(json.dumps(answers))
 
     def write(self, **files: str) -> None:
         """What earlier steps left."""
@@ -67,19 +44,18 @@ class Place:
 
     def calls(self) -> list[list[str]]:
         """All calls, in turn."""
-        return [json.loads(line) for line in self.read("calls.json").splitlines()]
+        return [[each.program, *each.arguments] for each in self._stand_ins.calls()]
 
     def seen(self) -> dict[str, str]:
         """The environment of the last call."""
-        content: dict[str, str] = json.loads(self.read("seen.json"))
-        return content
+        return self._stand_ins.calls()[-1].environ
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
-    made.stand_in("bin/docker")
-    made.stand_in("bin/gcloud")
+    made.put(tmp_path / "bin/docker")
+    made.put(tmp_path / "bin/gcloud")
     return made
 
 
@@ -194,14 +170,14 @@ def test_what_the_renderer_refuses_is_never_deployed(place: Place) -> None:
 
     assert ran.returncode != 0
     assert "CONCURRENCY=4 is below MAX_NUM_SEQS=32" in ran.stderr
-    assert not (place.folder / "calls.json").exists()
+    assert place.calls() == []
 
 
 def smoke(place: Place, status: int, previous: str) -> "subprocess.CompletedProcess[str]":
     """Ask what was deployed, with the folder in the place of the image's own."""
     place.write(**{"url": f"{URL}\n", "previous": previous, "identity-token": ""})
     place.answer({"doctor": (status, "")})
-    doctor = place.stand_in("flask")
+    doctor = place.put(place.folder / "flask")
     script = step("smoke-test")["script"]
     assert {"/app", "/opt/gateway/bin/flask"} <= set(script.replace(" && ", " ").split())
     changed = script.replace("/opt/gateway/bin/flask", str(doctor)).replace("/app", "/")

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.render import TEMPLATE, render
 from tests.cloud_files import google, read_build, render_environ
-from tests.gcloud_lines import Call, calls_in_document, calls_in_script, fault
+from tests.gcloud_lines import Call, alone, calls_in_document, calls_in_script, fault
 from tests.local import ROOT
 
 TABLE = google("gcloud")
@@ -100,18 +100,13 @@ def gcloud(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a gcloud that nobody has set up, and that reaches nobody."""
     if not shutil.which("gcloud"):
         pytest.skip("gcloud is not installed; the table alone was asked")
-    folder = tmp_path_factory.mktemp("workspace")
+    folder, home = (tmp_path_factory.mktemp(name) for name in ("workspace", "home"))
     (folder / "service.yaml").write_text(render(TEMPLATE.read_text(), render_environ()))
     return {
         "PWD": str(folder),
         "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path_factory.mktemp("home")),
-        "CLOUDSDK_CONFIG": str(tmp_path_factory.mktemp("gcloud")),
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-        "CLOUDSDK_PROXY_TYPE": "http",
-        "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
-        "CLOUDSDK_PROXY_PORT": "9",
+        "HOME": str(home),
+        **alone(home),
     }
 
 

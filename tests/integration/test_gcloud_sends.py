@@ -14,10 +14,13 @@ import pytest
 
 from deploy.render import TEMPLATE, render
 from tests.cloud_files import BUILD_FILE, read_build, render_environ, service
+from tests.gcloud_lines import alone
 from tests.local import ROOT
 
 HAS_GCLOUD = shutil.which("gcloud") is not None
-needs_gcloud = pytest.mark.skipif(not HAS_GCLOUD, reason="gcloud is not installed")
+needs_gcloud = pytest.mark.skipif(
+    not HAS_GCLOUD, reason="gcloud is not installed; what it sends was not seen"
+)
 SECRET_OR_ANOTHERS = [
     "keys.json",
     "usage.db",
@@ -71,15 +74,10 @@ def got(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[tuple[
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     for name, value in {
-        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
-        "CLOUDSDK_PROXY_TYPE": "http",  # the stand-in is the proxy for every name
-        "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
-        "CLOUDSDK_PROXY_PORT": str(server.server_port),
+        **alone(tmp_path, server.server_port),  # the stand-in is the proxy for every name
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": "http://run.example/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBUILD": "http://cloudbuild.example/",
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "true",
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
         "CLOUDSDK_CORE_PROJECT": "my-project",
     }.items():
         monkeypatch.setenv(name, value)
@@ -166,3 +164,10 @@ def test_keys_and_what_a_build_makes_anew_are_not_uploaded(way: Any, got: Any, t
     shutil.copy(ROOT / ".gcloudignore", folder)
 
     assert way(folder) - {".gcloudignore"} == set(WANTED)
+
+
+def test_whatever_is_in_the_repository_is_uploaded() -> None:
+    command = ["git", "ls-files", "--cached", "--ignored", "--exclude-from=.gcloudignore"]
+    left = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert left.stdout == ""

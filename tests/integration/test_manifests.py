@@ -16,7 +16,7 @@ import yaml
 from launch.environments import AUDIT_TOOLS
 from tests.gateway import Gateway
 from tests.local import free_port
-from tests.manifests import DEPLOY, FOLDERS, PAGE, SERVICE, SHELL, load, restricted
+from tests.manifests import DEPLOY, FOLDERS, PAGE, SERVICE, load, restricted
 
 VERSIONS = (
     "1.30",
@@ -84,15 +84,6 @@ def test_the_compose_file_is_what_compose_takes(tmp_path: Path) -> None:
 
     assert seen.returncode == 0, seen.stdout + seen.stderr
     assert check_compose(tmp_path / "bad.yaml").returncode != 0
-
-
-@pytest.mark.parametrize("block", SHELL, ids=lambda text: " ".join(text.split()[:3]))
-def test_what_the_page_has_one_type_is_sound_shell(block: str) -> None:
-    shellcheck = Path(sys.executable).with_name("shellcheck")
-    seen = run(shellcheck, "--shell", "bash", "-", input=block)
-
-    assert seen.stdout == ""
-    assert seen.returncode == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="folders are given to other users by root alone")

@@ -23,14 +23,11 @@ from tests.measure.program import SYSTEM_PROGRAMS
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:{SYSTEM_PROGRAMS}")
 HOST = "llm.example.org"
+BUFFERED = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-@contextmanager
-def nginx(folder: Path, gateway_port: int, authority: trustme.CA) -> Iterator[int]:
-    """The server of deploy/nginx.conf, with a certificate and ports of this test's own."""
-    port = free_port()
-    certificate = authority.issue_cert(HOST)
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+def configure(folder: Path, port: int, gateway_port: int) -> Path:
+    """The server of deploy/nginx.conf, with the certificate and ports of this test's own."""
     text = (DEPLOY / "nginx.conf").read_text()
     replaced = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
@@ -44,10 +41,22 @@ def nginx(folder: Path, gateway_port: int, authority: trustme.CA) -> Iterator[in
     (folder / "server.conf").write_text(text)
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
+        # Debian's folders for these are root's.
+        f"http {{ {' '.join(f'{kind}_temp_path {folder}/{kind};' for kind in BUFFERED)}\n"
         # The gateway itself tells nginx not to buffer; here the file alone has to see to it.
-        f"http {{ access_log off; proxy_ignore_headers X-Accel-Buffering; include {folder}/server.conf; }}\n"
+        f"access_log off; proxy_ignore_headers X-Accel-Buffering; include {folder}/server.conf; }}\n"
     )
-    command = (str(NGINX), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log")
+    return folder / "nginx.conf"
+
+
+@contextmanager
+def nginx(folder: Path, gateway_port: int, authority: trustme.CA) -> Iterator[int]:
+    """It runs, at the port."""
+    port = free_port()
+    certificate = authority.issue_cert(HOST)
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
+    config = configure(folder, port, gateway_port)
+    command = (str(NGINX), "-p", folder, "-c", config, "-e", folder / "error.log")
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         wait_until(lambda: listens(port))

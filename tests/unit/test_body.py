@@ -180,7 +180,7 @@ def test_signs_in_a_text_are_no_values() -> None:
         ('{"a":-1e999}', "too large"),
         ('{"a":' + "9" * 401 + "}", "too long"),
         ('{"a":' + "[" * 64 + "]" * 64 + "}", "nested too deeply"),
-        ('{"a":' + "[" * 5000 + "]" * 5000 + "}", "not valid JSON"),
+        ('{"a":' + "[" * 11_000 + "]" * 11_000 + "}", "not valid JSON"),
         ("[]", "not an object"),
     ],
 )

@@ -9,7 +9,7 @@ from flask import Flask
 
 from app.health import bp
 from app.settings import Settings, load_settings
-from tests.cloud_files import VLLM_ENDS_AFTER_DRAIN_SECONDS, faults, google, render_environ, service
+from tests.cloud_files import faults, google, render_environ, seconds_after_drain, service
 
 SERVICE = service()
 TEMPLATE = SERVICE["spec"]["template"]
@@ -136,7 +136,7 @@ def test_a_liveness_kill_takes_minutes_of_silence() -> None:
 
 
 def test_the_end_fits_into_the_time_that_cloud_run_gives() -> None:
-    assert float(ENVIRON["DRAIN_SECONDS"]) + VLLM_ENDS_AFTER_DRAIN_SECONDS < KILLED_AFTER_SECONDS
+    assert float(ENVIRON["DRAIN_SECONDS"]) + seconds_after_drain() < KILLED_AFTER_SECONDS
 
 
 @pytest.mark.parametrize("seconds", ["60", "3600"])

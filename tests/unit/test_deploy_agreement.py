@@ -5,19 +5,19 @@ A port, a name or a default stands in many of them, and nothing else would notic
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import yaml
 from flask import Flask
 
 from app.health import bp
 from app.settings import Settings
-from tests.cloud_files import VLLM_ENDS_AFTER_DRAIN_SECONDS, read_build, service, step, substitutions
+from tests.cloud_files import read_build, service, step, substitutions
+from tests.image.container import GATEWAY_UID, VLLM_UID
 from tests.local import ROOT
+from tests.manifests import CONTAINER, DEPLOYMENT, POD_ENVIRON, SERVICE, SERVICE_ENVIRON
 
-PORT = "8080"
-NUMBER_OF_USER = {"gateway": "10001", "vllm": "10002"}
+PORT = str(Settings().port)
+NUMBER_OF_USER = {"gateway": str(GATEWAY_UID), "vllm": str(VLLM_UID)}
 FOLDER_OF_USER = {"gateway": "/var/lib/vllm-gateway", "vllm": "/var/cache/vllm"}
 
 
@@ -42,46 +42,17 @@ def image_environ() -> dict[str, str]:
     return dict(pair.split("=", 1) for line in lines for pair in line.split())
 
 
-def manifests(kind: str) -> dict[str, Any]:
-    """The one of this kind for Kubernetes."""
-    every = yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text())
-    (found,) = (each for each in every if each["kind"] == kind)
-    return dict(found)
-
-
-def pod() -> dict[str, Any]:
-    """What a pod is made of."""
-    return dict(manifests("Deployment")["spec"]["template"]["spec"])
-
-
-def compose() -> dict[str, Any]:
-    """The one service of the compose file."""
-    (found,) = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"].values()
-    return dict(found)
-
-
-def container(spec: dict[str, Any]) -> dict[str, Any]:
-    """The one container of a pod, or of Cloud Run."""
-    (found,) = spec["containers"]
-    return dict(found)
-
-
-def environ(described: dict[str, Any]) -> dict[str, str]:
-    """The variables of a container."""
-    return {each["name"]: each.get("value", "") for each in described["env"]}
-
-
-CLOUD_RUN = container(service()["spec"]["template"]["spec"])
+(CLOUD_RUN,) = service()["spec"]["template"]["spec"]["containers"]
+CLOUD_RUN_ENVIRON = {each["name"]: each["value"] for each in CLOUD_RUN["env"]}
 
 
 def test_the_port_is_the_same_everywhere() -> None:
     ports = {
         "README": readme_default("PORT"),
-        "settings": str(Settings().port),
         "Dockerfile": re.findall(r"^EXPOSE (\d+)$", text("Dockerfile"), re.MULTILINE)[0],
         "cloudrun.yaml": str(CLOUD_RUN["ports"][0]["containerPort"]),
-        "kubernetes.yaml": str(container(pod())["ports"][0]["containerPort"]),
-        "compose.yaml": str(compose()["ports"][0]).rpartition(":")[2],
+        "kubernetes.yaml": str(CONTAINER["ports"][0]["containerPort"]),
+        "compose.yaml": str(SERVICE["ports"][0]).rpartition(":")[2],
     }
 
     assert set(ports.values()) == {PORT}, ports
@@ -132,7 +103,7 @@ def test_the_gateways_programs_are_where_the_others_look_for_them() -> None:
 
     assert python == "/opt/gateway/bin/python"
     assert f"{folder}/flask --app wsgi doctor" in step("smoke-test")["script"]
-    assert python in compose()["healthcheck"]["test"]
+    assert python in SERVICE["healthcheck"]["test"]
 
 
 def test_the_image_starts_the_script_of_this_checkout_in_its_folder() -> None:
@@ -152,8 +123,8 @@ def test_a_user_has_its_number_and_its_folder_everywhere(user: str) -> None:
     assert image_environ()[f"{user.upper()}_USER"] == user
     assert f"{user.upper()}_USER" in text("entrypoint.sh")
     assert f"chown {number}:{number} {folder}" in text("deploy/kubernetes.yaml")
-    assert folder in {mount["mountPath"] for mount in container(pod())["volumeMounts"]}
-    assert folder in {mount.split(":")[1] for mount in compose()["volumes"] if isinstance(mount, str)}
+    assert folder in {mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
+    assert folder in {mount.split(":")[1] for mount in SERVICE["volumes"] if isinstance(mount, str)}
 
 
 def test_usage_is_kept_in_the_gateways_folder() -> None:
@@ -162,10 +133,10 @@ def test_usage_is_kept_in_the_gateways_folder() -> None:
 
 def probes() -> Iterator[tuple[str, str]]:
     """Every path that is asked for by something that watches a container, and where that stands."""
-    for name, described in {"cloudrun.yaml": CLOUD_RUN, "kubernetes.yaml": container(pod())}.items():
+    for name, described in {"cloudrun.yaml": CLOUD_RUN, "kubernetes.yaml": CONTAINER}.items():
         for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
             yield f"{name} {kind}", described[kind]["httpGet"]["path"]
-    yield "compose.yaml", re.findall(r"/health\w*/?\w*", str(compose()["healthcheck"]["test"]))[0]
+    yield "compose.yaml", re.findall(r"/health\w*/?\w*", str(SERVICE["healthcheck"]["test"]))[0]
     yield "Dockerfile", re.findall(r"HEALTHCHECK .*?(/health[/\w]*)", text("Dockerfile"))[0]
 
 
@@ -181,32 +152,19 @@ def test_whatever_is_asked_is_a_route_and_the_same_for_the_same_question() -> No
     assert asked["compose.yaml"] == asked["Dockerfile"] == asked["kubernetes.yaml livenessProbe"]
 
 
-@pytest.mark.parametrize("where", ["cloudrun", "kubernetes", "compose"])
-def test_only_settings_are_set(where: str) -> None:
-    names = {
-        "cloudrun": environ(CLOUD_RUN).keys(),
-        "kubernetes": environ(container(pod())).keys(),
-        "compose": compose()["environment"].keys(),
-    }[where]
-
-    assert names <= set(Settings.__struct_encode_fields__)
-    assert all(readme_default(name) for name in names)
+def test_whatever_is_set_is_in_the_readme() -> None:
+    for name in {*CLOUD_RUN_ENVIRON, *POD_ENVIRON, *SERVICE_ENVIRON}:
+        assert readme_default(name), name
 
 
 def test_vllm_runs_as_many_requests_everywhere() -> None:
-    counts = {environ(CLOUD_RUN)["MAX_NUM_SEQS"], environ(container(pod()))["MAX_NUM_SEQS"]}
+    counts = {each["MAX_NUM_SEQS"] for each in (CLOUD_RUN_ENVIRON, POD_ENVIRON, SERVICE_ENVIRON)}
 
-    assert counts == {compose()["environment"]["MAX_NUM_SEQS"], substitutions()["_MAX_NUM_SEQS"]}
+    assert counts == {substitutions()["_MAX_NUM_SEQS"]}
 
 
-def test_the_end_has_its_time_everywhere() -> None:
-    drain = float(environ(container(pod()))["DRAIN_SECONDS"])
-    sleep = container(pod())["lifecycle"]["preStop"]["sleep"]["seconds"]
-    composed = float(compose()["environment"]["DRAIN_SECONDS"])
-
-    assert pod()["terminationGracePeriodSeconds"] >= sleep + drain + VLLM_ENDS_AFTER_DRAIN_SECONDS
-    assert float(compose()["stop_grace_period"].removesuffix("s")) >= composed + VLLM_ENDS_AFTER_DRAIN_SECONDS
-    assert float(environ(CLOUD_RUN)["DRAIN_SECONDS"]) == float(readme_default("DRAIN_SECONDS"))
+def test_streams_have_their_default_time_on_cloud_run() -> None:
+    assert float(CLOUD_RUN_ENVIRON["DRAIN_SECONDS"]) == float(readme_default("DRAIN_SECONDS"))
 
 
 def documented() -> dict[str, str]:
@@ -237,10 +195,10 @@ def test_what_has_to_be_made_before_is_in_the_guide_by_its_name(name: str) -> No
 def test_the_labels_are_the_same_everywhere() -> None:
     labels = service()["spec"]["template"]["metadata"]["labels"]
     documents = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
-    in_kubernetes = manifests("Deployment")["spec"]["template"]["metadata"]["labels"]
+    in_kubernetes = DEPLOYMENT["template"]["metadata"]["labels"]
 
     assert {name: in_kubernetes.get(name) for name in labels} == labels
-    assert environ(container(pod()))["LOG_LABELS"] == environ(CLOUD_RUN)["LOG_LABELS"]
+    assert POD_ENVIRON["LOG_LABELS"] == CLOUD_RUN_ENVIRON["LOG_LABELS"]
     assert all(re.search(rf"\b{name}\b", documents) for name in labels)
 
 

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from app.settings import Settings, load_settings
+from tests.cloud_files import seconds_after_drain
+from tests.image.container import WRITABLE
 from tests.local import ROOT
 from tests.manifests import (
     COMPOSE_VARIABLES,
@@ -22,19 +24,11 @@ from tests.manifests import (
     pairs,
     seconds,
 )
+from tests.shellcheck import complaints
 
-WRITABLE = {"/tmp", "/dev/shm", "/var/lib/vllm-gateway", "/var/cache/vllm"}
 SETTINGS = set(Settings.__struct_encode_fields__)
 # What is no setting of the gateway: of the build, of clients, and what Kubernetes would set.
 OTHER_NAMES = {"HF_TOKEN", "MODEL_REVISION", "VLLM_API_KEY", "VLLM_PORT"}
-
-
-def stop_seconds() -> float:
-    """How long after DRAIN_SECONDS entrypoint.sh may still take, by its own numbers."""
-    text = (ROOT / "entrypoint.sh").read_text()
-    [limit] = re.findall(r"limit=\$\(\(began \+ drain \+ (\d+)\)\)", text)
-    more = re.findall(r"\$\(\(limit \+ (\d+)\)\)", text)
-    return (int(limit) + max(map(int, more))) / 100
 
 
 @pytest.mark.parametrize("environ", [POD_ENVIRON, SERVICE_ENVIRON, pairs(docker_run().env)])
@@ -48,11 +42,11 @@ def test_nothing_is_killed_before_its_streams_had_their_time() -> None:
     grace = POD["terminationGracePeriodSeconds"]
     drain = load_settings(POD_ENVIRON).drain_seconds
 
-    assert grace > sleep + drain + stop_seconds()
+    assert grace > sleep + drain + seconds_after_drain()
     assert f"| {sleep} s of sleep |" in PAGE
     assert f"| {grace} s | the sleep, `DRAIN_SECONDS` of {drain:.0f}" in PAGE
     one_machine = load_settings(SERVICE_ENVIRON).drain_seconds
-    assert seconds(SERVICE["stop_grace_period"]) > one_machine + stop_seconds()
+    assert seconds(SERVICE["stop_grace_period"]) > one_machine + seconds_after_drain()
 
 
 def test_every_port_is_the_gateways() -> None:
@@ -82,9 +76,9 @@ def test_nothing_can_be_written_but_what_the_page_tells() -> None:
     named = {each.split(":")[1] for each in SERVICE["volumes"] if isinstance(each, str)}
     memory = {each.split(":")[0] for each in SERVICE["tmpfs"]}
 
-    assert mounts == WRITABLE
-    assert named | memory | {"/dev/shm"} == WRITABLE  # the last is Docker's own, of shm_size
-    assert {path for path in WRITABLE if f"`{path}`" in PAGE} == WRITABLE
+    assert mounts == set(WRITABLE)
+    assert named | memory | {"/dev/shm"} == set(WRITABLE)  # the last is Docker's own, of shm_size
+    assert [path for path in WRITABLE if f"`{path}`" not in PAGE] == []
     assert SERVICE["read_only"] is True
 
 
@@ -115,13 +109,16 @@ def test_the_page_lists_the_variables_of_the_compose_file() -> None:
     assert set(re.findall(r"`([A-Z_]+)`", told)) == COMPOSE_VARIABLES
 
 
-def test_every_file_that_the_page_names_is_there() -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGE)
-    named = [*(f"docs/{link}" for link in links), *re.findall(r"\bdeploy/[\w.-]+\w", "".join(SHELL))]
-    ours = {name for name in named if name != "docs/deploy.md"}
+@pytest.mark.parametrize("block", SHELL, ids=lambda text: " ".join(text.split()[:3]))
+def test_what_the_page_has_one_type_is_sound_shell(block: str) -> None:
+    assert complaints(block) == ""
 
-    assert len(ours) > 10
-    assert [name for name in sorted(ours) if not (ROOT / name).exists()] == []
+
+def test_every_file_that_is_typed_is_there() -> None:
+    typed = set(re.findall(r"\bdeploy/[\w.-]+\w", "".join(SHELL)))
+
+    assert typed
+    assert [name for name in sorted(typed) if not (ROOT / name).exists()] == []
 
 
 def test_every_setting_that_the_page_names_is_one() -> None:

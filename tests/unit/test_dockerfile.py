@@ -6,7 +6,7 @@ from app.settings import Settings
 from app.version import VERSION
 from launch.fetch_model import COMMIT
 from launch.models import GPU_DEFAULT
-from tests.image.container import CAPABILITIES, GATEWAY_UID, VLLM_UID, WRITABLE
+from tests.image.container import CAPABILITIES, GATEWAY_UID, VLLM_UID
 from tests.local import ROOT
 from tests.manifests import CONTAINER
 
@@ -80,10 +80,8 @@ def test_its_users_are_those_that_the_tests_expect() -> None:
     assert made == {"gateway": GATEWAY_UID, "vllm": VLLM_UID}
 
 
-def test_a_pod_gets_the_rights_and_the_folders_to_write_to_that_the_image_was_tried_with() -> None:
+def test_a_pod_gets_the_rights_that_the_image_was_tried_with() -> None:
     granted = CONTAINER["securityContext"]["capabilities"]
 
     assert granted["drop"] == ["ALL"]
     assert {f"CAP_{right}" for right in granted["add"]} == set(CAPABILITIES)
-    mounted = {each["mountPath"] for each in CONTAINER["volumeMounts"] if not each.get("readOnly")}
-    assert mounted == set(WRITABLE)

@@ -12,6 +12,7 @@ from app.keys.file_store import FileStore
 from app.metrics.views import all_families
 from app.routes import OWN, Access
 from app.settings import Settings, load_settings
+from tests.image.container import GATEWAY_UID
 from tests.manifests import (
     CONTAINER,
     DEPLOYMENT,
@@ -28,7 +29,6 @@ from tests.manifests import (
 )
 
 MODEL_LOAD_SECONDS = 1800  # what the page promises a model
-GATEWAY = 10001  # its user and group in the image
 
 
 @pytest.mark.parametrize("kind", PROBES)
@@ -121,17 +121,18 @@ def test_a_pod_gets_no_token_no_variables_of_its_neighbours_and_no_way_out() -> 
 
 
 def test_each_mount_has_its_volume_and_each_volume_its_mount() -> None:
-    mounted = {each["name"] for each in CONTAINER["volumeMounts"]}
+    mounted = {each["name"]: each["mountPath"] for each in CONTAINER["volumeMounts"]}
 
-    assert mounted == {each["name"] for each in POD["volumes"]}
-    assert {each["name"] for each in FOLDERS["volumeMounts"]} == mounted - {"keys"}
+    assert mounted.keys() == {each["name"] for each in POD["volumes"]}
+    del mounted["keys"]
+    assert {each["name"]: each["mountPath"] for each in FOLDERS["volumeMounts"]} == mounted
 
 
 def test_the_gateways_user_may_read_the_keys_in_a_pod_and_vllms_may_not() -> None:
     [keys] = [each["secret"] for each in POD["volumes"] if each["name"] == "keys"]
     [mount] = [each for each in CONTAINER["volumeMounts"] if each["name"] == "keys"]
 
-    assert POD["securityContext"]["fsGroup"] == GATEWAY
+    assert POD["securityContext"]["fsGroup"] == GATEWAY_UID
     assert keys["defaultMode"] == 0o440
     assert POD_ENVIRON["API_KEYS_FILE"].startswith(f"{mount['mountPath']}/")
     assert "subPath" not in mount
@@ -155,7 +156,7 @@ def test_the_patch_makes_what_the_standard_restricted_asks_for() -> None:
 
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == GATEWAY
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == GATEWAY_UID
     assert len(rights) == 1
     assert rights == [
         {
