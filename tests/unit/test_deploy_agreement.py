@@ -103,7 +103,7 @@ def test_the_gateways_programs_are_where_the_others_look_for_them() -> None:
 
     assert python == "/opt/gateway/bin/python"
     assert f"{folder}/flask --app wsgi doctor" in step("smoke-test")["script"]
-    assert python in SERVICE["healthcheck"]["test"]
+    assert f'CMD ["{python}", ' in text("Dockerfile").partition("\nHEALTHCHECK ")[2]
 
 
 def test_the_image_starts_the_script_of_this_checkout_in_its_folder() -> None:
@@ -136,7 +136,6 @@ def probes() -> Iterator[tuple[str, str]]:
     for name, described in {"cloudrun.yaml": CLOUD_RUN, "kubernetes.yaml": CONTAINER}.items():
         for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
             yield f"{name} {kind}", described[kind]["httpGet"]["path"]
-    yield "compose.yaml", re.findall(r"/health\w*/?\w*", str(SERVICE["healthcheck"]["test"]))[0]
     yield "Dockerfile", re.findall(r"HEALTHCHECK .*?(/health[/\w]*)", text("Dockerfile"))[0]
 
 
@@ -149,7 +148,7 @@ def test_whatever_is_asked_is_a_route_and_the_same_for_the_same_question() -> No
     assert set(asked.values()) <= routes, asked
     for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert asked[f"cloudrun.yaml {kind}"] == asked[f"kubernetes.yaml {kind}"]
-    assert asked["compose.yaml"] == asked["Dockerfile"] == asked["kubernetes.yaml livenessProbe"]
+    assert asked["Dockerfile"] == asked["kubernetes.yaml livenessProbe"]
 
 
 def test_whatever_is_set_is_in_the_readme() -> None:
