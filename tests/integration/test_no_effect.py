@@ -12,7 +12,7 @@ import pytest
 from tests.client import KEY, RawClient
 from tests.client_requests import without_salt
 from tests.fake_vllm import FakeVllm, FakeVllmThread
-from tests.gateway import Gateway, wait_until
+from tests.gateway import READY_SECONDS, Gateway, wait_until
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"m"}'
@@ -62,7 +62,12 @@ class OnSocket(Gateway):
 
     def wait_ready(self) -> None:
         """Until the upstream has answered its first probe."""
-        wait_until(lambda: ask(self, "GET", "/health/ready")[0] == 200)
+        wait_until(self._is_ready, READY_SECONDS)
+
+    def _is_ready(self) -> bool:
+        with self.connect() as client:
+            client.send_request("GET", "/health/ready")
+            return client.read_head() == 200
 
     def connect(self) -> RawClient:
         """A bare socket to the gateway."""
