@@ -76,22 +76,27 @@ def test_a_new_worker_that_dies_is_replaced_while_an_old_one_still_streams(start
 def test_a_killed_worker_hurts_only_its_own_streams(start_gateway: Any) -> None:
     gateway = start_gateway()
     gateway.wait_ready()
+    wait_until(lambda: len(gateway.worker_pids()) == 2)
     script = {"interval": 0.05, "events": 40}
+    clients: list[RawClient] = []
     with ExitStack() as opened:
-        clients = [opened.enter_context(gateway.open_chat(keep=False, fake=script)) for _ in range(30)]
-        killed, *_ = sorted(gateway.worker_pids(), key=lambda pid: len(peers_of(pid)))
-        hurt = peers_of(killed)
+        # The second worker may begin to take connections later than the first.
+        while len(clients) < 30 or not all(clients_of(pid, clients) for pid in gateway.worker_pids()):
+            clients.append(opened.enter_context(gateway.open_chat(keep=False, fake=script)))
+        killed, *_ = sorted(gateway.worker_pids(), key=lambda pid: len(clients_of(pid, clients)))
+        hurt = clients_of(killed, clients)
         os.kill(killed, signal.SIGKILL)
         whole = {client.port for client in clients if is_whole(client)}
 
+    assert hurt
     assert whole == {client.port for client in clients} - hurt
     assert len(whole) >= 15
 
 
-def peers_of(pid: int) -> set[int]:
-    """The ports of this worker's clients."""
+def clients_of(pid: int, clients: list[RawClient]) -> set[int]:
+    """The ports of those that this worker serves."""
     connections = psutil.Process(pid).net_connections("tcp")
-    return {connection.raddr.port for connection in connections if connection.raddr}
+    return {each.raddr.port for each in connections if each.raddr} & {client.port for client in clients}
 
 
 def is_whole(client: RawClient) -> bool:
