@@ -38,7 +38,7 @@ def check_weights(path: str | None) -> None:
 
     Only for a launch: commands in such an image need no weights. Raises SettingsError.
     """
-    if path is not None and os.access(path, os.R_OK) and os.path.isdir(path) and not os.listdir(path):
+    if path is not None and os.access(path, os.R_OK) and not os.listdir(path):
         raise SettingsError(f"MODEL_PATH={path!r} is an empty folder: expected one with the model's weights.")
 
 

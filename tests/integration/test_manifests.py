@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from launch.environments import AUDIT_TOOLS
+from tests.dockerfile import HEALTH_CHECK
 from tests.gateway import Gateway
-from tests.local import ROOT, free_port
+from tests.local import free_port
 from tests.manifests import DEPLOY, FOLDERS, PAGE, load, restricted
 
 VERSIONS = (
@@ -114,12 +115,8 @@ def test_each_user_gets_a_folder_of_its_own_also_where_it_has_it_already(tmp_pat
 
 
 def test_the_images_health_check_tells_a_gateway_that_lives_from_none(gateway: Gateway) -> None:
-    joined = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
-    [(check,)] = [re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", joined, re.MULTILINE)]
-    _, *arguments = json.loads(check)
-
     def status(port: int) -> int:
-        return run("env", f"PORT={port}", sys.executable, *arguments).returncode
+        return run("env", f"PORT={port}", sys.executable, *HEALTH_CHECK[1:]).returncode
 
     assert status(gateway.port) == 0
     assert status(free_port()) != 0

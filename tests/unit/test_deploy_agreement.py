@@ -11,7 +11,9 @@ from flask import Flask
 
 from app.health import bp
 from app.settings import Settings
+from tests import dockerfile
 from tests.cloud_files import read_build, service, step, substitutions
+from tests.dockerfile import ARGUMENTS, ENVIRON, HEALTH_CHECK, STAGES
 from tests.image.container import GATEWAY_UID, VLLM_UID
 from tests.local import ROOT
 from tests.manifests import CONTAINER, DEPLOYMENT, POD_ENVIRON, SERVICE, SERVICE_ENVIRON
@@ -31,17 +33,6 @@ def readme_default(name: str) -> str:
     return re.findall(rf"^\| `{name}` \| (.*?) \|", text("README.md"), re.MULTILINE)[0]
 
 
-def arguments() -> dict[str, str]:
-    """What the Dockerfile can be given, and its defaults."""
-    return dict(re.findall(r"^ARG (\w+)=(\S+)$", text("Dockerfile"), re.MULTILINE))
-
-
-def image_environ() -> dict[str, str]:
-    """What the image sets."""
-    lines = re.findall(r"^ENV (.*)$", text("Dockerfile"), re.MULTILINE)
-    return dict(pair.split("=", 1) for line in lines for pair in line.split())
-
-
 (CLOUD_RUN,) = service()["spec"]["template"]["spec"]["containers"]
 CLOUD_RUN_ENVIRON = {each["name"]: each["value"] for each in CLOUD_RUN["env"]}
 
@@ -49,7 +40,7 @@ CLOUD_RUN_ENVIRON = {each["name"]: each["value"] for each in CLOUD_RUN["env"]}
 def test_the_port_is_the_same_everywhere() -> None:
     ports = {
         "README": readme_default("PORT"),
-        "Dockerfile": re.findall(r"^EXPOSE (\d+)$", text("Dockerfile"), re.MULTILINE)[0],
+        "Dockerfile": dockerfile.PORT,
         "cloudrun.yaml": str(CLOUD_RUN["ports"][0]["containerPort"]),
         "kubernetes.yaml": str(CONTAINER["ports"][0]["containerPort"]),
         "compose.yaml": str(SERVICE["ports"][0]).rpartition(":")[2],
@@ -60,26 +51,26 @@ def test_the_port_is_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize("name", ["BASE_IMAGE", "MODEL_NAME", "MODEL_REVISION"])
 def test_cloud_build_gives_the_dockerfile_the_defaults_that_it_has(name: str) -> None:
-    assert arguments()[name] == substitutions()[f"_{name}"]
+    assert ARGUMENTS[name] == substitutions()[f"_{name}"]
 
 
 @pytest.mark.parametrize("name", ["build", "test"])
 def test_the_dockerfile_takes_what_cloud_build_gives_it(name: str) -> None:
     given = set(re.findall(r'--build-arg "?(\w+)=', step(name)["script"])) - {"BUILDKIT_INLINE_CACHE"}
 
-    assert given <= arguments().keys()
+    assert given <= ARGUMENTS.keys()
 
 
 def test_the_model_is_the_same_everywhere() -> None:
     names = {
         "README": readme_default("MODEL_NAME"),
         "settings": Settings().model_name,
-        "Dockerfile": arguments()["MODEL_NAME"],
+        "Dockerfile": ARGUMENTS["MODEL_NAME"],
         "cloudbuild.yaml": substitutions()["_MODEL_NAME"],
     }
 
     assert len(set(names.values())) == 1, names
-    assert substitutions()["_MODEL_PATH"] == image_environ()["MODEL_PATH"]
+    assert substitutions()["_MODEL_PATH"] == ENVIRON["MODEL_PATH"]
 
 
 def test_the_secret_of_the_build_has_one_name() -> None:
@@ -90,20 +81,19 @@ def test_the_secret_of_the_build_has_one_name() -> None:
 
 
 def test_the_stage_with_the_tests_is_there_and_is_not_the_image() -> None:
-    stages = re.findall(r"^FROM \S+ AS (\w+)$", text("Dockerfile"), re.MULTILINE)
     wanted = re.findall(r"--target (\w+)", step("test")["script"])
 
     assert wanted == ["tests"]
-    assert set(wanted) <= set(stages[:-1])
+    assert set(wanted) <= set(STAGES[:-1])
 
 
 def test_the_gateways_programs_are_where_the_others_look_for_them() -> None:
-    python = image_environ()["GATEWAY_PYTHON"]
+    python = ENVIRON["GATEWAY_PYTHON"]
     folder = python.rpartition("/")[0]
 
     assert python == "/opt/gateway/bin/python"
     assert f"{folder}/flask --app wsgi doctor" in step("smoke-test")["script"]
-    assert f'CMD ["{python}", ' in text("Dockerfile").partition("\nHEALTHCHECK ")[2]
+    assert python == HEALTH_CHECK[0]
 
 
 def test_the_image_starts_the_script_of_this_checkout_in_its_folder() -> None:
@@ -120,7 +110,7 @@ def test_a_user_has_its_number_and_its_folder_everywhere(user: str) -> None:
     )
 
     assert made == [(number, folder)]
-    assert image_environ()[f"{user.upper()}_USER"] == user
+    assert ENVIRON[f"{user.upper()}_USER"] == user
     assert f"{user.upper()}_USER" in text("entrypoint.sh")
     assert f"chown {number}:{number} {folder}" in text("deploy/kubernetes.yaml")
     assert folder in {mount["mountPath"] for mount in CONTAINER["volumeMounts"]}
@@ -128,7 +118,7 @@ def test_a_user_has_its_number_and_its_folder_everywhere(user: str) -> None:
 
 
 def test_usage_is_kept_in_the_gateways_folder() -> None:
-    assert image_environ()["USAGE_DATABASE"].startswith(FOLDER_OF_USER["gateway"] + "/")
+    assert ENVIRON["USAGE_DATABASE"].startswith(FOLDER_OF_USER["gateway"] + "/")
 
 
 def probes() -> Iterator[tuple[str, str]]:
@@ -136,7 +126,7 @@ def probes() -> Iterator[tuple[str, str]]:
     for name, described in {"cloudrun.yaml": CLOUD_RUN, "kubernetes.yaml": CONTAINER}.items():
         for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
             yield f"{name} {kind}", described[kind]["httpGet"]["path"]
-    yield "Dockerfile", re.findall(r"HEALTHCHECK .*?(/health[/\w]*)", text("Dockerfile"))[0]
+    yield "Dockerfile", re.findall(r"/health[/\w]*", HEALTH_CHECK[-1])[0]
 
 
 def test_whatever_is_asked_is_a_route_and_the_same_for_the_same_question() -> None:

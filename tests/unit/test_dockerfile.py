@@ -6,27 +6,10 @@ from app.settings import Settings
 from app.version import VERSION
 from launch.fetch_model import COMMIT
 from launch.models import GPU_DEFAULT
+from tests.dockerfile import ARGUMENTS, HEALTH_CHECK, LINES, PORT, after, stage
 from tests.image.container import CAPABILITIES, GATEWAY_UID, VLLM_UID
 from tests.local import ROOT
 from tests.manifests import CONTAINER
-
-TEXT = (ROOT / "Dockerfile").read_text()
-LINES = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", TEXT, flags=re.MULTILINE)).splitlines()
-ARGUMENTS = dict(line.removeprefix("ARG ").split("=", 1) for line in LINES if re.match(r"ARG \w+=", line))
-
-
-def stage(name: str) -> list[str]:
-    """The lines of a stage."""
-    (start,) = (
-        i for i, line in enumerate(LINES) if line.startswith("FROM ") and line.endswith(f" AS {name}")
-    )
-    end = next((i for i in range(start + 1, len(LINES)) if LINES[i].startswith("FROM ")), len(LINES))
-    return LINES[start:end]
-
-
-def after(word: str) -> list[str]:
-    """What stands behind an instruction of the image."""
-    return [line.removeprefix(f"{word} ") for line in stage("image") if line.startswith(f"{word} ")]
 
 
 def test_it_is_built_on_the_vllm_that_is_locked_for_machines_with_a_gpu() -> None:
@@ -65,10 +48,9 @@ def test_every_package_is_installed_by_its_digest() -> None:
 
 
 def test_its_port_is_the_gateways_own_and_its_health_check_asks_whether_the_gateway_is_alive() -> None:
-    assert after("EXPOSE") == [str(Settings().port)]
-    (check,) = after("HEALTHCHECK")
-    assert f"os.environ.get('PORT') or {Settings().port}" in check
-    assert "'/health/live'" in check
+    assert str(Settings().port) == PORT
+    assert f"os.environ.get('PORT') or {Settings().port}" in HEALTH_CHECK[-1]
+    assert "'/health/live'" in HEALTH_CHECK[-1]
 
 
 def test_its_users_are_those_that_the_tests_expect() -> None:
